@@ -1,0 +1,1 @@
+export { where } from '@align2speak/contracts';
