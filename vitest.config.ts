@@ -6,5 +6,6 @@ export default defineConfig({
   test: {
     include: ['{native,packages/*}/test/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
+    reporters: ['default', './scripts/test-reporter.mjs'],
   },
 });
