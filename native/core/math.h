@@ -1,0 +1,86 @@
+// Elementary functions that inline into vector loops. In f32 they are polynomials good to about 1e-7 relative;
+// in f64 they are the library's, because f64 is the reference that f32 is checked against.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "core/simd.h"
+
+namespace a2s::math {
+
+A2S_INLINE double exp(double x) { return std::exp(x); }
+A2S_INLINE double tanh(double x) { return std::tanh(x); }
+A2S_INLINE double sin(double x) { return std::sin(x); }
+A2S_INLINE double cos(double x) { return std::cos(x); }
+
+/** e^x; 0 below -87.3, inf above 88.7, NaN stays NaN. */
+A2S_INLINE float exp(float x) {
+  // 2^(n + f), n = round(x log2 e); the Cephes polynomial on f ln 2.
+  float n = std::nearbyint(x * 1.44269504088896341f);
+  float r = x - n * 0.693359375f;
+  r -= n * -2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  float m = n < -126.f ? -126.f : n > 127.f ? 127.f : n;
+  m = m == m ? m : 0.f;  // an int conversion of NaN would be undefined
+  int32_t bits = (static_cast<int32_t>(m) + 127) << 23;
+  float scale;
+  std::memcpy(&scale, &bits, 4);
+  float y = p * scale;
+  y = x < -87.3f ? 0.f : y;
+  y = x > 88.7f ? HUGE_VALF : y;
+  return x == x ? y : x;
+}
+
+/** tanh(x); odd polynomial near 0, else 1 - 2 / (e^2x + 1). */
+A2S_INLINE float tanh(float x) {
+  float a = std::fabs(x);
+  float e = exp(2 * (a > 20.f ? 20.f : a));
+  float big = 1.f - 2.f / (e + 1.f);
+  float z = x * x;
+  float p = -5.70498872745e-3f;
+  p = p * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  float small = p * z * x + x;
+  float y = a < 0.625f ? small : std::copysign(big, x);
+  return x == x ? y : x;
+}
+
+/** sin(x), absolute error below 2e-7 for |x| < 8192. */
+A2S_INLINE float sin(float x) {
+  float n = std::nearbyint(x * 0.318309886183790672f);  // x = n pi + r
+  float r = x - n * 3.140625f;
+  r -= n * 9.67502593994140625e-4f;
+  r -= n * 1.509957990978376432e-7f;
+  float z = r * r;
+  float p = 2.718121e-6f;
+  p = p * z - 1.9839334836096632e-4f;
+  p = p * z + 8.3333293858894631e-3f;
+  p = p * z - 1.66666666e-1f;
+  float y = p * z * r + r;
+  int32_t odd = static_cast<int32_t>(n) & 1;
+  return odd ? -y : y;
+}
+A2S_INLINE float cos(float x) { return sin(x + 1.57079632679489662f); }
+
+/** The tanh form of GELU and its derivative. */
+template <class T>
+A2S_INLINE T gelu(T x) {
+  return T(0.5) * x * (T(1) + math::tanh(T(0.79788456080286536) * (x + T(0.044715) * x * x * x)));
+}
+template <class T>
+A2S_INLINE T gelu_grad(T x) {
+  const T k = T(0.79788456080286536), a = T(0.044715);
+  T t = math::tanh(k * (x + a * x * x * x));
+  return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * k * (T(1) + 3 * a * x * x);
+}
+
+}  // namespace a2s::math

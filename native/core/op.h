@@ -1,0 +1,160 @@
+// The op contract. One `Op` value says everything about an operation: its arguments with named axes, its attributes,
+// its formula and its functions. Argument checks, shape inference, the autograd tape, the JavaScript bindings, the
+// TypeScript types, the op table in the docs and the tests are all derived from it.
+//
+// Rules that every op keeps:
+//  * forward and backward are pure: no allocation but from `ctx.scratch`, no global state, no hidden synchronisation;
+//  * gradients of data inputs are assigned, gradients of parameters are accumulated;
+//  * sums run in the tensor's precision or wider, in an order that does not depend on the number of threads.
+#pragma once
+#include <array>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "core/arena.h"
+#include "core/pool.h"
+#include "core/tensor.h"
+
+namespace a2s {
+
+/** What an op may use while it runs. Scratch taken during a call is given back when the call returns. */
+struct Context {
+  Pool& pool;
+  Arena& scratch;
+};
+
+enum class Kind : uint8_t {
+  data,   // differentiable, gradient assigned
+  param,  // differentiable, gradient accumulated
+  fixed,  // floating point, no gradient
+  ints,   // int32
+};
+
+/** One tensor argument. `axes` names its axes in memory order: "B T C", "3*C C", "... C" (any leading axes), "1". */
+struct Arg {
+  const char* name;
+  const char* axes;
+  const char* doc;
+  Kind kind = Kind::data;
+  bool optional = false;
+};
+
+enum class AttrType : uint8_t { integer, real, boolean, choice };
+
+struct Attr {
+  const char* name;
+  AttrType type;
+  double fallback;  // value when the caller says nothing; for a choice its index
+  double low, high;
+  const char* doc;
+  std::vector<const char*> choices = {};
+};
+
+// Shorthands, so that a contract reads as a table.
+inline Arg data(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::data}; }
+inline Arg param(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::param}; }
+inline Arg fixed(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::fixed}; }
+inline Arg ints(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::ints}; }
+inline Arg maybe(Arg a) { return a.optional = true, a; }
+inline Attr integer(const char* n, double fallback, double low, double high, const char* doc) {
+  return {n, AttrType::integer, fallback, low, high, doc};
+}
+inline Attr real(const char* n, double fallback, double low, double high, const char* doc) {
+  return {n, AttrType::real, fallback, low, high, doc};
+}
+inline Attr flag(const char* n, bool fallback, const char* doc) {
+  return {n, AttrType::boolean, double(fallback), 0, 1, doc};
+}
+inline Attr choice(const char* n, std::vector<const char*> choices, const char* doc) {
+  return {n, AttrType::choice, 0, 0, double(choices.size() - 1), doc, choices};
+}
+
+/** Extents bound to axis names while the arguments of one call are checked. */
+class Axes {
+ public:
+  /** Extent of `name`, or -1 when unbound. */
+  int64_t find(std::string_view name) const;
+  /** Extent of a bound axis. */
+  int64_t operator[](std::string_view name) const;
+  void bind(std::string_view name, int64_t extent, const char* owner = "");
+
+ private:
+  friend void prepare(struct Call&);
+  struct Entry {
+    std::string_view name;
+    int64_t extent;
+    const char* owner;
+  };
+  std::array<Entry, 24> entries_;
+  int count_ = 0;
+  std::array<int64_t, kMaxRank> lead_{};
+  int lead_rank_ = -1;
+};
+
+constexpr int kMaxArgs = 12;
+using Tensors = std::array<Tensor, kMaxArgs>;
+struct Op;
+
+/** One invocation of an op. Absent optional tensors have no data. */
+struct Call {
+  const Op& op;
+  Context ctx;
+  Tensors in{}, out{}, saved{};
+  Tensors dout{}, din{};  // backward: a `din` without data is not wanted; every `dout` has data
+  std::array<double, 16> attrs{};
+
+  Call(const Op& op, Context ctx);  // attributes at their defaults
+  DType dtype() const;              // of the first floating-point input
+  void set(std::string_view attr, double value);
+  double num(std::string_view attr) const;
+  int64_t integer(std::string_view attr) const { return static_cast<int64_t>(num(attr)); }
+  bool flag(std::string_view attr) const { return num(attr) != 0; }
+  template <class T>
+  T* scratch(int64_t count) const {
+    return ctx.scratch.alloc<T>(count);
+  }
+};
+
+struct Op {
+  const char* name;
+  const char* summary;  // what, in one sentence
+  const char* formula;  // with indices
+  const char* source;   // paper or specification of the mathematics
+  std::vector<Arg> inputs;
+  std::vector<Arg> outputs;
+  std::vector<Arg> saved = {};  // written by forward, read by backward
+  std::vector<Attr> attrs = {};
+  /** Checks what axis names cannot say and binds the axes that only outputs have. */
+  void (*axes)(Axes&, const Call&) = nullptr;
+  void (*forward)(Call&) = nullptr;
+  void (*backward)(Call&) = nullptr;  // null: not differentiable
+  void (*cuda_forward)(Call&) = nullptr;
+  void (*cuda_backward)(Call&) = nullptr;
+  double (*flops)(const Call&) = nullptr;  // of forward; null: one per output element
+  /** Values that shapes cannot check (indices in range, finite settings). Runs before forward. */
+  void (*check)(const Call&) = nullptr;
+};
+
+/** Every op, in the order of ops/ops.cc. */
+const std::vector<const Op*>& all_ops();
+const Op* find_op(std::string_view name);
+
+/** Checks inputs and attributes, and sets dtype and shape of outputs and saved tensors (data stays as it was). */
+void prepare(Call& c);
+/** Takes outputs and saved tensors without data from `arena`. */
+void allocate(Call& c, Arena& arena);
+/** Runs a prepared, allocated call. */
+void run_forward(Call& c);
+void run_backward(Call& c);
+/** prepare + allocate + run_forward. */
+void apply(Call& c, Arena& arena);
+
+double flops_of(const Call& c);
+/** Bytes that a forward call has to move at least: every argument once. */
+double bytes_of(const Call& c);
+
+/** Calls `f<float>(args…)` or `f<double>(args…)` by the call's dtype. */
+#define A2S_BY_DTYPE(call, f) ((call).dtype() == ::a2s::DType::f32 ? f<float>(call) : f<double>(call))
+
+}  // namespace a2s

@@ -1,0 +1,58 @@
+// The parameters of a model: named tensors laid out one after another in four flat buffers (values, gradients and the
+// two AdamW moments), so that the optimizer, the gradient norm and a checkpoint each are one pass over memory.
+#pragma once
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/rng.h"
+#include "core/tensor.h"
+
+namespace a2s {
+
+struct Param {
+  std::string name;
+  Tensor value, grad;
+  bool trainable = true;
+  double init_std = 0;   // normal with this deviation …
+  double init_fill = 0;  // … around this value
+  int64_t offset = 0;    // elements from the start of the flat buffers
+};
+
+class Params {
+ public:
+  explicit Params(DType dtype) : dtype_(dtype) {}
+  Params(const Params&) = delete;
+
+  /** Declares a tensor. References stay valid. Throws on a name declared before. */
+  Param& add(std::string name, std::initializer_list<int64_t> shape, double init_std, double init_fill = 0);
+  /** Lays out the buffers (64-byte aligned tensors, gaps zero) and draws the initial values. Once, after the last add. */
+  void allocate(uint64_t seed);
+
+  DType dtype() const { return dtype_; }
+  std::deque<Param>& list() { return list_; }
+  const std::deque<Param>& list() const { return list_; }
+  Param* find(std::string_view name);
+  /** Elements of each flat buffer, gaps included. */
+  int64_t flat_size() const { return flat_size_; }
+  void* values() { return values_.data(); }
+  void* grads() { return grads_.data(); }
+  void* exp_avg() { return moments_[0].data(); }
+  void* exp_avg_sq() { return moments_[1].data(); }
+  /** The moments exist from the first optimizer step on. */
+  void allocate_moments();
+  void zero_grad();
+
+ private:
+  struct Buffer {
+    Arena arena;
+    void* p = nullptr;
+    void* data() { return p; }
+  };
+  DType dtype_;
+  std::deque<Param> list_;
+  int64_t flat_size_ = 0;
+  Buffer values_, grads_, moments_[2];
+};
+
+}  // namespace a2s

@@ -1,0 +1,74 @@
+// The compute threads. One worker is pinned to each CPU; the caller takes part; work is handed out in chunks as
+// threads become free, so a pre-empted thread delays at most one chunk. A worker spins for a few tens of
+// microseconds after its last chunk, then sleeps. A worker that was woken but has not started when the work is
+// done is not waited for. Nested calls and calls while another thread holds the pool run serially.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace a2s {
+
+class Pool {
+ public:
+  /** `threads` >= 1, the caller included; 0 means one per CPU this process may use. */
+  explicit Pool(int threads = 0);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  int threads() const { return threads_; }
+  void resize(int threads);
+
+  /** Calls body(i) once for each i in [0, count), in any order, on any thread; returns when all are done.
+   *  The first exception thrown by a body is rethrown here. */
+  template <class F>
+  void run(int64_t count, F&& body) {
+    if (count <= 1 || threads_ == 1) {
+      for (int64_t i = 0; i < count; ++i) body(i);
+      return;
+    }
+    run_erased(count, [](void* f, int64_t i) { (*static_cast<std::remove_reference_t<F>*>(f))(i); }, &body);
+  }
+
+  /** Splits [0, count) into pieces of `grain` and calls body(begin, end) for each. The pieces do not depend on the
+   *  number of threads, so a reduction that keeps one partial result a piece gives the same bits for any number. */
+  template <class F>
+  void ranges(int64_t count, int64_t grain, F&& body) {
+    grain = grain < 1 ? 1 : grain;
+    run((count + grain - 1) / grain, [&](int64_t i) {
+      int64_t begin = i * grain, end = begin + grain < count ? begin + grain : count;
+      body(begin, end);
+    });
+  }
+
+ private:
+  struct alignas(64) Worker {
+    std::atomic<uint32_t> state{0};
+    int cpu = -1;
+    std::thread thread;
+  };
+  using Body = void (*)(void*, int64_t);
+  void run_erased(int64_t count, Body body, void* arg);
+  void work();
+  void loop(Worker& w);
+  void stop_workers();
+  void start_workers();
+
+  int threads_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::mutex busy_;
+  // The current job; written by the caller before workers are posted.
+  Body body_ = nullptr;
+  void* arg_ = nullptr;
+  int64_t count_ = 0;
+  alignas(64) std::atomic<int64_t> next_{0};
+  std::exception_ptr error_;
+  std::mutex error_mutex_;
+};
+
+}  // namespace a2s

@@ -1,0 +1,87 @@
+// Reverse-mode differentiation over ops. A model's forward is written once, as calls of `apply`; the tape keeps what
+// each op saved and runs the backwards in reverse order. Everything lives in one arena: a step that has run before
+// with the same sizes allocates nothing.
+//
+//   Tape tape(ctx, arena);
+//   Var* y = tape.apply(layer_norm, {x, tape.param(w)}, {{"eps", 1e-5}});
+//   tape.backward(loss);     // parameters' gradients are accumulated, others readable through Var::grad()
+#pragma once
+#include <atomic>
+#include <deque>
+
+#include "core/op.h"
+#include "core/params.h"
+
+namespace a2s {
+
+/** Shared by a variable and its views. */
+struct GradSlot {
+  Tensor grad;  // no data until the first gradient arrives
+  bool wanted = false;
+  bool is_param = false;
+};
+
+struct Var {
+  Tensor value;
+  GradSlot* slot;
+  bool wanted() const { return slot->wanted; }
+  /** The gradient in this view's shape; without data when none arrived. */
+  Tensor grad() const {
+    Tensor g = value;
+    g.data = slot->grad.data;
+    return g;
+  }
+};
+
+using AttrList = std::initializer_list<std::pair<const char*, double>>;
+
+class Tape {
+ public:
+  enum class Mode { train, infer };
+
+  /** In `infer` mode nothing is recorded. The arena is not reset here: its owner does that between steps. */
+  Tape(Context ctx, Arena& arena, Mode mode = Mode::train) : ctx_(ctx), arena_(arena), mode_(mode) {}
+  Tape(const Tape&) = delete;
+
+  /** A value without gradient. */
+  Var* constant(const Tensor& t) { return add(t, false); }
+  /** A value whose gradient is wanted. */
+  Var* leaf(const Tensor& t) { return add(t, mode_ == Mode::train); }
+  Var* param(Param& p);
+  /** Rows [begin, begin + count) of a parameter's first axis, as a parameter. */
+  Var* param_rows(Param& p, int64_t begin, int64_t count);
+  /** The same memory under another shape of the same size. */
+  Var* view(Var* v, std::initializer_list<int64_t> shape);
+
+  /** Runs an op and returns its first output; a null input is an absent optional one. */
+  Var* apply(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs = {});
+  /** The same, all outputs. */
+  std::array<Var*, 4> apply_all(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs = {});
+
+  /** Back-propagates from `root` (any shape); `seed` is d loss / d root, ones when it has no data. */
+  void backward(Var* root, Tensor seed = {});
+
+  Tensor alloc(DType dtype, std::initializer_list<int64_t> shape) { return new_tensor(arena_, dtype, shape); }
+  Context& context() { return ctx_; }
+  Arena& arena() { return arena_; }
+  bool training() const { return mode_ == Mode::train; }
+  /** Checked before each op; when set, the running call ends with Error(Cancelled). */
+  std::atomic<bool>* cancel = nullptr;
+
+ private:
+  struct Node {
+    Call* call;
+    std::array<Var*, kMaxArgs> in;
+    std::array<Var*, 4> out;
+  };
+  Var* add(const Tensor& t, bool wanted);
+  template <class T>
+  T* make(T value);
+
+  Context ctx_;
+  Arena& arena_;
+  Mode mode_;
+  std::vector<Node*> nodes_;
+};
+
+}  // namespace a2s

@@ -1,0 +1,89 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/simd.h"
+#include "ops/layer_norm/layer_norm.h"
+
+namespace a2s {
+namespace {
+
+constexpr int64_t kRows = 32;  // rows a task; also the granularity of the weight gradient's partial sums
+
+template <class T>
+A2S_INLINE void row_forward(const T* x, const T* w, T* y, T* mean, T* rstd, int64_t C, double eps) {
+  T sum = 0, sq = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < C; ++i) sum += x[i];
+  const T m = sum / static_cast<T>(C);
+#pragma omp simd reduction(+ : sq)
+  for (int64_t i = 0; i < C; ++i) sq += (x[i] - m) * (x[i] - m);
+  const T r = T(1) / std::sqrt(sq / static_cast<T>(C) + static_cast<T>(eps));
+  for (int64_t i = 0; i < C; ++i) y[i] = (x[i] - m) * r * w[i];
+  *mean = m, *rstd = r;
+}
+
+template <class T>
+A2S_INLINE void row_backward(const T* x, const T* w, const T* dy, T mean, T rstd, T* dx, T* dw, int64_t C) {
+  T a = 0, b = 0;  // means of dy*w and of dy*w*xhat
+#pragma omp simd reduction(+ : a, b)
+  for (int64_t i = 0; i < C; ++i) {
+    T g = dy[i] * w[i];
+    a += g, b += g * (x[i] - mean) * rstd;
+  }
+  a /= static_cast<T>(C), b /= static_cast<T>(C);
+  if (dw)
+    for (int64_t i = 0; i < C; ++i) dw[i] += dy[i] * (x[i] - mean) * rstd;
+  if (dx)
+    for (int64_t i = 0; i < C; ++i) dx[i] = rstd * (dy[i] * w[i] - a - (x[i] - mean) * rstd * b);
+}
+
+// The same loops twice: the clones are the fast path of f32, the template is the reference in f64.
+A2S_CLONES void rows_forward(const float* x, const float* w, float* y, float* m, float* r, int64_t n, int64_t C, double eps) {
+  for (int64_t i = 0; i < n; ++i) row_forward(x + i * C, w, y + i * C, m + i, r + i, C, eps);
+}
+void rows_forward(const double* x, const double* w, double* y, double* m, double* r, int64_t n, int64_t C, double eps) {
+  for (int64_t i = 0; i < n; ++i) row_forward(x + i * C, w, y + i * C, m + i, r + i, C, eps);
+}
+A2S_CLONES void rows_backward(const float* x, const float* w, const float* dy, const float* m, const float* r, float* dx,
+                              float* dw, int64_t n, int64_t C) {
+  for (int64_t i = 0; i < n; ++i) row_backward(x + i * C, w, dy + i * C, m[i], r[i], dx ? dx + i * C : nullptr, dw, C);
+}
+void rows_backward(const double* x, const double* w, const double* dy, const double* m, const double* r, double* dx,
+                   double* dw, int64_t n, int64_t C) {
+  for (int64_t i = 0; i < n; ++i) row_backward(x + i * C, w, dy + i * C, m[i], r[i], dx ? dx + i * C : nullptr, dw, C);
+}
+
+template <class T>
+void forward(Call& c) {
+  const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>();
+  T *y = c.out[0].as<T>(), *mean = c.saved[0].as<T>(), *rstd = c.saved[1].as<T>();
+  const int64_t C = c.in[0].dim(-1), rows = c.saved[0].size();
+  c.ctx.pool.ranges(rows, kRows, [&](int64_t b, int64_t e) {
+    rows_forward(x + b * C, w, y + b * C, mean + b, rstd + b, e - b, C, c.num("eps"));
+  });
+}
+
+template <class T>
+void backward(Call& c) {
+  const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *dy = c.dout[0].as<T>();
+  const T *mean = c.saved[0].as<T>(), *rstd = c.saved[1].as<T>();
+  T* dx = c.din[0] ? c.din[0].as<T>() : nullptr;
+  T* dw = c.din[1] ? c.din[1].as<T>() : nullptr;
+  const int64_t C = c.in[0].dim(-1), rows = c.saved[0].size(), tasks = (rows + kRows - 1) / kRows;
+  T* partial = dw ? c.scratch<T>(tasks * C) : nullptr;
+  c.ctx.pool.ranges(rows, kRows, [&](int64_t b, int64_t e) {
+    T* p = partial ? partial + b / kRows * C : nullptr;
+    if (p) std::fill_n(p, C, T(0));
+    rows_backward(x + b * C, w, dy + b * C, mean + b, rstd + b, dx ? dx + b * C : nullptr, p, e - b, C);
+  });
+  if (dw)
+    for (int64_t t = 0; t < tasks; ++t)
+      for (int64_t i = 0; i < C; ++i) dw[i] += partial[t * C + i];
+}
+
+}  // namespace
+
+void layer_norm_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
+void layer_norm_backward(Call& c) { A2S_BY_DTYPE(c, backward); }
+
+}  // namespace a2s
