@@ -15,14 +15,14 @@ const stampFile = join(cache, 'stamps.json');
 
 class SetupError extends Error {}
 
-/** Paths of the files below `dir` that `keep` accepts, in a stable order. */
+/** Paths of the files below `dir` that `keep` accepts, in a stable order; nothing that a build or npm writes. */
 function filesBelow(dir, keep) {
-  const skipped = ['node_modules', 'build', 'dist', 'test'];
   return readdirSync(dir, { withFileTypes: true })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
       const path = join(dir, entry.name);
-      if (entry.isDirectory()) return skipped.includes(entry.name) ? [] : filesBelow(path, keep);
+      if (entry.isDirectory())
+        return ['node_modules', 'build', 'dist'].includes(entry.name) ? [] : filesBelow(path, keep);
       return keep(path) ? [path] : [];
     });
 }
@@ -42,7 +42,11 @@ function workspaces() {
 function fingerprints() {
   const packages = hashOf(process.version, process.arch, readFileSync(join(root, 'package-lock.json')));
   const native = filesBelow(join(root, 'native'), (path) => !path.endsWith('.ts')).map(sizeAndTime);
-  const sources = workspaces().flatMap((dir) => filesBelow(dir, (path) => /\.(ts|json)$/.test(path)));
+  const sources = workspaces().flatMap((dir) => [
+    ...filesBelow(join(dir, 'src'), (path) => path.endsWith('.ts')),
+    join(dir, 'package.json'),
+    join(dir, 'tsconfig.json'),
+  ]);
   const configs = ['tsconfig.base.json', 'tsconfig.json'].map((name) => join(root, name));
   return {
     packages,

@@ -1,3 +1,20 @@
+/**
+ * What crosses a stage: errors, configurations, and the letters that name axes.
+ *
+ * | letter | axis | letter | axis |
+ * |---|---|---|---|
+ * | `B` | batch | `C` | channels, model width |
+ * | `N` | text tokens | `H` | attention heads |
+ * | `T` | codec or mel frames | `D` | width of a head |
+ * | `S` | audio samples | `L` | layers |
+ * | `K` | codebooks | `P` | prompts |
+ * | `V` | vocabulary | `G` | rollouts of one prompt |
+ *
+ * Shapes stand in memory order with the last axis contiguous: transformers use `[B, T, C]`, convolutions `[B, C, T]`.
+ * A ragged axis is written `<=T`, with a tensor of lengths beside it.
+ */
+export { type CodecConfig, codecConfig } from './codec-config.js';
+export { configJsonSchema, parseConfig } from './config.js';
 export {
   Align2SpeakError,
   CheckpointError,
@@ -9,3 +26,4 @@ export {
   RewardError,
   ShapeError,
 } from './errors.js';
+export { type TtsConfig, ttsConfig } from './tts-config.js';
