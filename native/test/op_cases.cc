@@ -1,0 +1,488 @@
+#include "test/op_cases.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <set>
+
+#include "core/rng.h"
+#include "test/json.h"
+#include "test/safetensors.h"
+#include "test/test.h"
+
+namespace a2s::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Case {
+  const Op* op;
+  Json json;
+  std::string name() const { return json.str("name"); }
+};
+
+/** Inputs of one call as doubles; each run casts them to its precision. */
+struct Inputs {
+  struct Value {
+    std::vector<int64_t> shape;
+    std::vector<double> values;
+    bool present = false;
+  };
+  std::vector<Value> args;
+  std::vector<double> attrs;
+};
+
+// ---- cases files ------------------------------------------------------------------------------------------------
+
+std::vector<fs::path> files_ending(const std::string& suffix) {
+  std::vector<fs::path> paths;
+  for (auto& e : fs::recursive_directory_iterator(A2S_SOURCE_DIR)) {
+    const std::string p = e.path().string();
+    if (p.find("/node_modules/") != std::string::npos || p.find("/build/") != std::string::npos) continue;
+    if (p.size() > suffix.size() && p.compare(p.size() - suffix.size(), suffix.size(), suffix) == 0) paths.push_back(e.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+bool wanted(const Options& o, const std::string& op) {
+  return o.names.empty() || std::find(o.names.begin(), o.names.end(), op) != o.names.end();
+}
+
+std::vector<Case> load_cases(const Options& options) {
+  std::vector<Case> cases;
+  for (const fs::path& path : files_ending(".cases.json")) {
+    Json file = parse_json(read_file(path.string()));
+    std::vector<Json> groups = file.is(Json::Type::array) ? file.items : std::vector<Json>{file};
+    for (const Json& g : groups) {
+      const Op* op = find_op(g.str("op"));
+      if (!op) throw std::runtime_error(path.string() + ": op " + g.str("op") + ": expected a registered op");
+      if (!wanted(options, op->name)) continue;
+      for (const Json& c : g.find("cases")->items) cases.push_back({op, c});
+    }
+  }
+  return cases;
+}
+
+double attr_value(const Attr& a, const Json& v) {
+  if (!v.is(Json::Type::string)) return v.number;
+  for (size_t i = 0; i < a.choices.size(); ++i)
+    if (v.string == a.choices[i]) return static_cast<double>(i);
+  throw std::runtime_error(std::string(a.name) + ": no choice " + v.string);
+}
+
+std::vector<double> attr_values(const Op& op, const Json* given) {
+  std::vector<double> values;
+  for (const Attr& a : op.attrs) values.push_back(a.fallback);
+  if (!given) return values;
+  for (auto& [name, v] : given->members) {
+    size_t i = 0;
+    while (i < op.attrs.size() && name != op.attrs[i].name) ++i;
+    if (i == op.attrs.size()) throw std::runtime_error(std::string(op.name) + ": attribute " + name + " does not exist");
+    values[i] = attr_value(op.attrs[i], v);
+  }
+  return values;
+}
+
+void flatten(const Json& v, std::vector<double>& out) {
+  if (v.is(Json::Type::array))
+    for (const Json& i : v.items) flatten(i, out);
+  else out.push_back(v.number);
+}
+
+std::vector<int64_t> shape_of(const Case& c, const Arg& a) {
+  std::vector<int64_t> shape;
+  if (const Json* shapes = c.json.find("shapes"))
+    if (const Json* s = shapes->find(a.name)) {
+      for (const Json& d : s->items) shape.push_back(static_cast<int64_t>(d.number));
+      return shape;
+    }
+  std::istringstream tokens(a.axes);
+  const Json* axes = c.json.find("axes");
+  for (std::string t; tokens >> t;) {
+    int64_t factor = 1;
+    std::string letter = t;
+    if (std::isdigit(static_cast<unsigned char>(t[0]))) {
+      factor = std::stoll(t);
+      letter = t.find('*') == std::string::npos ? "" : t.substr(t.find('*') + 1);
+    }
+    const Json* v = axes && !letter.empty() ? axes->find(letter) : nullptr;
+    if (!letter.empty() && !v) throw std::runtime_error("case gives no extent for axis " + letter + " of " + a.name);
+    if (v && v->is(Json::Type::array))
+      for (const Json& d : v->items) shape.push_back(static_cast<int64_t>(d.number));
+    else shape.push_back(factor * (v ? static_cast<int64_t>(v->number) : 1));
+  }
+  return shape;
+}
+
+Inputs make_inputs(const Case& c) {
+  Inputs in;
+  in.attrs = attr_values(*c.op, c.json.find("attrs"));
+  std::set<std::string> absent;
+  if (const Json* a = c.json.find("absent"))
+    for (const Json& n : a->items) absent.insert(n.string);
+  const Json *given = c.json.find("ints"), *ranges = c.json.find("range");
+  Rng rng{7, static_cast<uint32_t>(Stream::test)};
+  for (size_t k = 0; k < c.op->inputs.size(); ++k) {
+    const Arg& a = c.op->inputs[k];
+    Inputs::Value& v = in.args.emplace_back();
+    if (absent.count(a.name)) continue;
+    v.present = true;
+    v.shape = shape_of(c, a);
+    int64_t n = 1;
+    for (int64_t d : v.shape) n *= d;
+    if (a.kind == Kind::ints) {
+      const Json* g = given ? given->find(a.name) : nullptr;
+      if (!g) throw std::runtime_error(std::string("case gives no ints for ") + a.name);
+      if (g->is(Json::Type::object)) {
+        const double low = g->num("low", 0), high = g->num("high", 1);
+        for (int64_t i = 0; i < n; ++i) v.values.push_back(std::floor(low + rng.uniform(k, i) * (high - low + 1)));
+      } else {
+        flatten(*g, v.values);
+        if (static_cast<int64_t>(v.values.size()) != n) throw std::runtime_error(std::string(a.name) + ": wrong number of ints");
+      }
+      continue;
+    }
+    const Json* r = ranges ? ranges->find(a.name) : nullptr;
+    for (int64_t i = 0; i < n; ++i) {
+      double x = r ? r->items[0].number + rng.uniform(k, i) * (r->items[1].number - r->items[0].number) : rng.normal(k, i);
+      v.values.push_back(static_cast<float>(x));  // the same value in both precisions
+    }
+  }
+  return in;
+}
+
+// ---- running one call ---------------------------------------------------------------------------------------------
+
+Tensor cast(Arena& arena, const std::vector<int64_t>& shape, const std::vector<double>& values, DType dtype) {
+  Tensor t = new_tensor(arena, dtype, std::span<const int64_t>(shape));
+  for (int64_t i = 0; i < t.size(); ++i) {
+    if (dtype == DType::f32) t.as<float>()[i] = static_cast<float>(values[i]);
+    else if (dtype == DType::f64) t.as<double>()[i] = values[i];
+    else t.as<int32_t>()[i] = static_cast<int32_t>(values[i]);
+  }
+  return t;
+}
+
+/** Memory that nobody wrote reads as NaN, so that forgetting to write shows. */
+void poison(Arena& arena, size_t bytes) {
+  ScratchScope scope(arena);
+  std::memset(arena.alloc(bytes), 0xff, bytes);
+}
+
+struct Run {
+  Arena arena;
+  std::unique_ptr<Call> call;
+
+  Run(const Op& op, const Inputs& in, DType dtype) {
+    poison(test_scratch(), size_t{1} << 22);
+    call = std::make_unique<Call>(op, test_context());
+    for (size_t i = 0; i < in.attrs.size(); ++i) call->attrs[i] = in.attrs[i];
+    for (size_t k = 0; k < in.args.size(); ++k)
+      if (in.args[k].present)
+        call->in[k] = cast(arena, in.args[k].shape, in.args[k].values, op.inputs[k].kind == Kind::ints ? DType::i32 : dtype);
+  }
+  Run& forward() {
+    prepare(*call);
+    allocate(*call, arena);
+    for (size_t i = 0; i < call->op.outputs.size(); ++i) std::memset(call->out[i].data, 0xff, call->out[i].bytes());
+    for (size_t i = 0; i < call->op.saved.size(); ++i) std::memset(call->saved[i].data, 0xff, call->saved[i].bytes());
+    run_forward(*call);
+    return *this;
+  }
+  /** d loss / d output = given values, or fixed random ones; gradients start at `fill` (data: must not matter). */
+  Run& backward(double data_fill, double param_fill, const std::vector<std::vector<double>>* douts = nullptr) {
+    Rng rng{11, static_cast<uint32_t>(Stream::test)};
+    for (size_t j = 0; j < call->op.outputs.size(); ++j) {
+      Tensor& d = call->dout[j] = new_tensor(arena, call->out[j].dtype, call->out[j].shape());
+      fill_zero(d);
+      if (call->op.outputs[j].kind != Kind::data) continue;
+      for (int64_t i = 0; i < d.size(); ++i) {
+        double v = douts ? (*douts)[j][i] : static_cast<float>(rng.normal(j, i));
+        d.dtype == DType::f32 ? void(d.as<float>()[i] = static_cast<float>(v)) : void(d.as<double>()[i] = v);
+      }
+    }
+    for (size_t k = 0; k < call->op.inputs.size(); ++k) {
+      Kind kind = call->op.inputs[k].kind;
+      if (!call->in[k] || (kind != Kind::data && kind != Kind::param)) continue;
+      Tensor& g = call->din[k] = new_tensor(arena, call->in[k].dtype, call->in[k].shape());
+      for (int64_t i = 0; i < g.size(); ++i) {
+        double v = kind == Kind::data ? data_fill : param_fill;
+        g.dtype == DType::f32 ? void(g.as<float>()[i] = static_cast<float>(v)) : void(g.as<double>()[i] = v);
+      }
+    }
+    run_backward(*call);
+    return *this;
+  }
+};
+
+bool same_bits(const Tensor& a, const Tensor& b) { return a.bytes() == b.bytes() && !std::memcmp(a.data, b.data, a.bytes()); }
+
+void check_finite(const Tensor& t, const std::string& what) {
+  if (t.dtype == DType::i32) return;
+  for (int64_t i = 0; i < t.size(); ++i)
+    if (std::isnan(element(t, i))) throw Failure(what + ": NaN (or never written) at element " + std::to_string(i));
+}
+
+void require(double error, double tolerance, const std::string& what) {
+  if (error <= tolerance) return;
+  std::ostringstream s;
+  s << what << ": relative error " << error << " > " << tolerance;
+  throw Failure(s.str());
+}
+
+// ---- what each case must satisfy ------------------------------------------------------------------------------------
+
+void check_parity(const Case& c, const Inputs& in) {
+  Run a(*c.op, in, DType::f32), b(*c.op, in, DType::f64);
+  a.forward(), b.forward();
+  for (size_t j = 0; j < c.op->outputs.size(); ++j) {
+    check_finite(a.call->out[j], c.op->outputs[j].name);
+    require(relative_error(a.call->out[j], b.call->out[j]), c.json.num("tolerance", 1e-5), std::string("forward ") + c.op->outputs[j].name);
+  }
+  if (!c.op->backward) return;
+  a.backward(0, 0), b.backward(0, 0);
+  for (size_t k = 0; k < c.op->inputs.size(); ++k)
+    if (a.call->din[k]) {
+      check_finite(a.call->din[k], std::string("d") + c.op->inputs[k].name);
+      require(relative_error(a.call->din[k], b.call->din[k]), c.json.num("gradTolerance", 1e-4), std::string("backward d") + c.op->inputs[k].name);
+    }
+}
+
+/** Central differences of sum(out * r) in f64, on up to 40 elements of each input. */
+void check_differences(const Case& c, const Inputs& in) {
+  Run base(*c.op, in, DType::f64);
+  base.forward().backward(0, 0);
+  auto objective = [&](const Inputs& x) {
+    Run r(*c.op, x, DType::f64);
+    r.forward();
+    double sum = 0;
+    for (size_t j = 0; j < c.op->outputs.size(); ++j)
+      if (c.op->outputs[j].kind == Kind::data)
+        for (int64_t i = 0; i < r.call->out[j].size(); ++i) sum += element(r.call->out[j], i) * element(base.call->dout[j], i);
+    return sum;
+  };
+  for (size_t k = 0; k < c.op->inputs.size(); ++k) {
+    const Tensor& g = base.call->din[k];
+    if (!g) continue;
+    double scale = 1e-3;
+    for (int64_t i = 0; i < g.size(); ++i) scale = std::max(scale, std::fabs(element(g, i)));
+    const int64_t step = std::max<int64_t>(1, g.size() / 40);
+    for (int64_t i = 0; i < g.size(); i += step) {
+      Inputs moved = in;
+      const double x = in.args[k].values[i], h = 1e-5 * std::max(1.0, std::fabs(x));
+      moved.args[k].values[i] = x + h;
+      double up = objective(moved);
+      moved.args[k].values[i] = x - h;
+      double down = objective(moved);
+      const double difference = (up - down) / (2 * h);
+      require(std::fabs(difference - element(g, i)) / scale, c.json.num("fdTolerance", 1e-5),
+              std::string("finite difference d") + c.op->inputs[k].name + "[" + std::to_string(i) + "]");
+    }
+  }
+}
+
+void check_assignment(const Case& c, const Inputs& in) {
+  Run zero(*c.op, in, DType::f64), filled(*c.op, in, DType::f64);
+  zero.forward().backward(0, 0);
+  filled.forward().backward(std::nan(""), 1.5);
+  for (size_t k = 0; k < c.op->inputs.size(); ++k) {
+    if (!zero.call->din[k]) continue;
+    const bool param = c.op->inputs[k].kind == Kind::param;
+    for (int64_t i = 0; i < zero.call->din[k].size(); ++i) {
+      double want = element(zero.call->din[k], i) + (param ? 1.5 : 0), got = element(filled.call->din[k], i);
+      if (!(std::fabs(want - got) <= 1e-12 * std::max(1.0, std::fabs(want))))
+        throw Failure(std::string("d") + c.op->inputs[k].name + (param ? ": a parameter's gradient must be accumulated" : ": a data gradient must be assigned"));
+    }
+  }
+}
+
+void check_determinism(const Case& c, const Inputs& in) {
+  const int threads = test_pool().threads();
+  std::unique_ptr<Run> first;
+  for (int n : {1, 2, 3, 2}) {
+    test_pool().resize(n);
+    auto r = std::make_unique<Run>(*c.op, in, DType::f32);
+    r->forward();
+    if (c.op->backward) r->backward(0, 0);
+    if (!first) {
+      first = std::move(r);
+      continue;
+    }
+    for (size_t j = 0; j < c.op->outputs.size(); ++j)
+      if (!same_bits(first->call->out[j], r->call->out[j]))
+        throw Failure(std::string(c.op->outputs[j].name) + ": other bits with " + std::to_string(n) + " threads");
+    for (size_t k = 0; k < c.op->inputs.size(); ++k)
+      if (first->call->din[k] && !same_bits(first->call->din[k], r->call->din[k]))
+        throw Failure(std::string("d") + c.op->inputs[k].name + ": other bits with " + std::to_string(n) + " threads");
+  }
+  test_pool().resize(threads);
+}
+
+/** Each item of the batch alone gives what it gives inside the batch. */
+void check_batch(const Case& c, const Inputs& in) {
+  const Json* b = c.json.find("batch");
+  const std::string axis = b->is(Json::Type::string) ? b->string : "B";
+  auto leads = [&](const Arg& a) {
+    std::string first = std::string(a.axes).substr(0, std::string(a.axes).find(' '));
+    return first == axis || first == "...";
+  };
+  Run whole(*c.op, in, DType::f32);
+  whole.forward();
+  int64_t items = 0;
+  for (size_t k = 0; k < in.args.size(); ++k)
+    if (in.args[k].present && leads(c.op->inputs[k])) items = in.args[k].shape[0];
+  for (int64_t item = 0; item < items; ++item) {
+    Inputs one = in;
+    for (size_t k = 0; k < in.args.size(); ++k) {
+      Inputs::Value& v = one.args[k];
+      if (!v.present || !leads(c.op->inputs[k])) continue;
+      const size_t width = v.values.size() / static_cast<size_t>(v.shape[0]);
+      v.values.assign(in.args[k].values.begin() + item * width, in.args[k].values.begin() + (item + 1) * width);
+      v.shape[0] = 1;
+    }
+    Run alone(*c.op, one, DType::f32);
+    alone.forward();
+    for (size_t j = 0; j < c.op->outputs.size(); ++j) {
+      if (!leads(c.op->outputs[j])) continue;
+      Tensor part = whole.call->out[j];
+      part.dims[0] = 1;
+      part.data = static_cast<char*>(part.data) + item * part.bytes();
+      require(relative_error(alone.call->out[j], part), 1e-6, std::string(c.op->outputs[j].name) + " of item " + std::to_string(item) + " alone");
+    }
+  }
+}
+
+void check_error(const Case& c, const Inputs& in) {
+  Run r(*c.op, in, DType::f32);
+  CHECK_THROWS(r.forward(), c.json.str("error"));
+}
+
+}  // namespace
+
+void check_ops(const Options& options) {
+  std::set<std::string> seen;
+  for (const Case& c : load_cases(options)) {
+    seen.insert(c.op->name);
+    auto test = [&](const char* what, void (*check)(const Case&, const Inputs&)) {
+      run_test(c.op->name, c.name() + ", " + what, [&] {
+        if (options.device != "cpu") throw Skip("no CUDA twin");
+        check(c, make_inputs(c));
+      });
+    };
+    if (c.json.find("error")) {
+      test("refused", check_error);
+      continue;
+    }
+    if (c.json.find("bench")) continue;
+    const Json* fd = c.json.find("fd");
+    test("f32 = f64", check_parity);
+    test("same bits", check_determinism);
+    if (c.op->backward) {
+      if (!fd || fd->truthy()) test("finite differences", check_differences);
+      test("gradient assignment", check_assignment);
+    }
+    if (const Json* b = c.json.find("batch"); b && (b->truthy() || b->is(Json::Type::string))) test("batch independence", check_batch);
+  }
+  for (const Op* op : all_ops())
+    if (wanted(options, op->name))
+      run_test(op->name, "has cases", [&] { CHECK(seen.count(op->name)); });
+}
+
+void check_goldens(const Options& options) {
+  for (const fs::path& path : files_ending(".golden.safetensors")) {
+    Golden golden = read_golden(path.string());
+    std::string stem = path.filename().string();
+    stem = stem.substr(0, stem.find('.'));
+    for (auto& [name, text] : golden.metadata) {
+      Json meta;
+      try {
+        meta = parse_json(text);
+      } catch (const std::exception&) {
+        continue;  // provenance, not a case
+      }
+      if (!meta.find("attrs")) continue;
+      const std::string op_name = meta.find("op") ? meta.str("op") : stem;
+      const Op* op = find_op(op_name);
+      if (op && !wanted(options, op_name)) continue;
+      for (DType dtype : {DType::f64, DType::f32})
+        run_test(op_name, name + ", golden " + name_of(dtype), [&] {
+          CHECK(op);
+          auto entry = [&](const std::string& part) {
+            auto it = golden.tensors.find(name + "/" + part);
+            return it == golden.tensors.end() ? nullptr : &it->second;
+          };
+          Inputs in;
+          in.attrs = attr_values(*op, meta.find("attrs"));
+          for (const Arg& a : op->inputs) {
+            Inputs::Value& v = in.args.emplace_back();
+            if (const Golden::Entry* e = entry(std::string("in.") + a.name)) v = {e->shape, e->values, true};
+          }
+          const bool wide = dtype == DType::f64;
+          const double forward_tolerance = meta.num(wide ? "tolerance64" : "tolerance", wide ? 1e-9 : 1e-5);
+          const double backward_tolerance = meta.num(wide ? "gradTolerance64" : "gradTolerance", wide ? 1e-8 : 1e-4);
+          Run r(*op, in, dtype);
+          r.forward();
+          int compared = 0;
+          Arena arena;
+          std::vector<std::vector<double>> douts;
+          bool has_dout = false;
+          for (size_t j = 0; j < op->outputs.size(); ++j) {
+            const Tensor& out = r.call->out[j];
+            douts.emplace_back(static_cast<size_t>(out.size()), 0.0);
+            if (const Golden::Entry* e = entry(std::string("out.") + op->outputs[j].name)) {
+              CHECK(std::equal(e->shape.begin(), e->shape.end(), out.shape().begin(), out.shape().end()));
+              require(relative_error(out, cast(arena, e->shape, e->values, DType::f64)), op->outputs[j].kind == Kind::ints ? 0 : forward_tolerance,
+                      std::string("out.") + op->outputs[j].name);
+              ++compared;
+            }
+            if (const Golden::Entry* e = entry(std::string("dout.") + op->outputs[j].name)) douts[j] = e->values, has_dout = true;
+          }
+          if (has_dout) {
+            r.backward(0, 0, &douts);
+            for (size_t k = 0; k < op->inputs.size(); ++k)
+              if (const Golden::Entry* e = entry(std::string("din.") + op->inputs[k].name)) {
+                CHECK(r.call->din[k]);
+                require(relative_error(r.call->din[k], cast(arena, e->shape, e->values, DType::f64)), backward_tolerance,
+                        std::string("din.") + op->inputs[k].name);
+                ++compared;
+              }
+          }
+          CHECK(compared > 0);
+        });
+    }
+  }
+}
+
+int bench(const Options& options) {
+  for (const Case& c : load_cases(options)) {
+    if (!c.json.find("bench")) continue;
+    Inputs in = make_inputs(c);
+    Run r(*c.op, in, DType::f32);
+    r.forward();
+    auto median_ms = [&](auto&& body) {
+      std::vector<double> times;
+      const auto start = std::chrono::steady_clock::now();
+      while (times.size() < 5 || (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(400) && times.size() < 2000)) {
+        auto t = std::chrono::steady_clock::now();
+        body();
+        times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - t).count());
+      }
+      std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+      return times[times.size() / 2];
+    };
+    auto print = [&](const char* pass, double ms, double factor) {
+      std::cout << "{\"op\":\"" << c.op->name << "\",\"case\":\"" << c.name() << "\",\"pass\":\"" << pass << "\",\"threads\":" << test_pool().threads()
+                << ",\"ms\":" << ms << ",\"gflops\":" << factor * flops_of(*r.call) / ms / 1e6 << ",\"gbs\":" << factor * bytes_of(*r.call) / ms / 1e6
+                << "}" << std::endl;
+    };
+    print("forward", median_ms([&] { run_forward(*r.call); }), 1);
+    if (c.op->backward) {
+      r.backward(0, 0);
+      print("backward", median_ms([&] { run_backward(*r.call); }), 2);
+    }
+  }
+  return 0;
+}
+
+}  // namespace a2s::test
