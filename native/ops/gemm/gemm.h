@@ -1,0 +1,62 @@
+// The matrix product everything stands on: C[M,N] = A[M,K] · B[K,N], in f32 and f64, on the threads of a pool.
+//
+//   gemm(ctx, M, N, K, {x, K}, {w, K, true}, y, N);                                y = x wᵀ
+//   gemm(ctx, M, N, K, {dy, M, true}, {x, N}, dw, N, {.accumulate = true});        dw += dyᵀ x
+//   gemm(ctx, M, N, K, {x, K}, {w, K, true}, y, N, {.bias = b, .gelu = true});     y = gelu(x wᵀ + b)
+//
+// C[i,j] depends on row i of A, column j of B and K alone: it has the same bits for any M and N, any number of threads,
+// any leading dimension, transposed or not, packed or not. Sums run over k in order, in blocks of fixed length.
+#pragma once
+#include "core/op.h"
+
+namespace a2s {
+
+/** A matrix in somebody else's memory. Stored row r starts at data + (r / group) * group_stride + (r % group) * ld,
+ *  so that the windows of a padded batch can be read in place. */
+template <class T>
+struct Matrix {
+  const T* data;
+  int64_t ld;               // elements from one stored row to the next; less than a row's length: rows overlap
+  bool transposed = false;  // the operand is the transpose of what is stored
+  int64_t group = 0;        // rows a group; 0: all rows are one group
+  int64_t group_stride = 0;
+
+  const T* row(int64_t r) const { return group ? data + r / group * group_stride + r % group * ld : data + r * ld; }
+};
+
+/** What happens to the product on its way into C. */
+template <class T>
+struct Epilogue {
+  bool accumulate = false;  // add the product to what C holds
+  const T* bias = nullptr;  // [N], added to every row
+  bool gelu = false;        // C = gelu(sum)
+  T* pre = nullptr;         // [M,N] with C's leading dimension: receives the sum before GELU
+};
+
+/** C[M,N] = A[M,K] · B[K,N]. C must not overlap A, B or `pre`; its rows are `ldc` >= N elements apart. */
+void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<float>& A, const Matrix<float>& B, float* C,
+          int64_t ldc, const Epilogue<float>& e = {});
+void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<double>& A, const Matrix<double>& B, double* C,
+          int64_t ldc, const Epilogue<double>& e = {});
+
+/** B[K,N] in the order in which the kernels read it: packed once, used for many products. The memory is the caller's. */
+template <class T>
+struct Packed {
+  const T* data = nullptr;
+  int64_t K = 0, N = 0;
+};
+
+/** Elements of memory, aligned to 64 bytes, that pack() fills. */
+template <class T>
+int64_t packed_size(int64_t K, int64_t N);
+
+Packed<float> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, float* memory);
+Packed<double> pack(Context ctx, int64_t K, int64_t N, const Matrix<double>& B, double* memory);
+
+/** C[M,N] = A[M,K] · B. */
+void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B, float* C, int64_t ldc,
+          const Epilogue<float>& e = {});
+void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
+          const Epilogue<double>& e = {});
+
+}  // namespace a2s
