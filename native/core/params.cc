@@ -12,6 +12,38 @@ Param& Params::add(std::string name, std::initializer_list<int64_t> shape, doubl
   return p;
 }
 
+Param& Params::add_split(const std::string& prefix, const std::string& suffix, int64_t parts,
+                         std::initializer_list<int64_t> shape, double init_std, double init_fill) {
+  Param& p = add(prefix + "." + suffix, shape, init_std, init_fill);
+  p.value.dims[0] *= parts;
+  p.parts = parts;
+  return p;
+}
+
+namespace {
+
+/** Part i of `parts` equal ones along axis 0. */
+Tensor part_of(Tensor t, int64_t i, int64_t parts) {
+  t.dims[0] /= parts;
+  if (t.data) t.data = static_cast<char*>(t.data) + i * static_cast<int64_t>(t.bytes());
+  return t;
+}
+
+}  // namespace
+
+std::vector<ParamEntry> Params::entries() {
+  std::vector<ParamEntry> all;
+  for (Param& p : list_) {
+    if (!p.parts) all.push_back({p.name, p.value, p.grad, &p});
+    for (int64_t i = 0; i < p.parts; ++i) {
+      std::string name = p.name;
+      name.insert(name.rfind('.'), "." + std::to_string(i));
+      all.push_back({std::move(name), part_of(p.value, i, p.parts), part_of(p.grad, i, p.parts), &p});
+    }
+  }
+  return all;
+}
+
 Param* Params::find(std::string_view name) {
   for (Param& p : list_)
     if (p.name == name) return &p;

@@ -17,6 +17,14 @@ struct Param {
   double init_std = 0;   // normal with this deviation …
   double init_fill = 0;  // … around this value
   int64_t offset = 0;    // elements from the start of the flat buffers
+  int64_t parts = 0;     // published as that many tensors, stacked here on axis 0 (add_split); 0: as itself
+};
+
+/** A tensor under the name it is published by: a parameter, or one part of a split one. */
+struct ParamEntry {
+  std::string name;
+  Tensor value, grad;
+  Param* param;
 };
 
 class Params {
@@ -26,6 +34,10 @@ class Params {
 
   /** Declares a tensor. References stay valid. Throws on a name declared before. */
   Param& add(std::string name, std::initializer_list<int64_t> shape, double init_std, double init_fill = 0);
+  /** Declares `parts` tensors of one shape as one parameter, stacked on axis 0 and named `prefix.suffix`;
+   *  published as `prefix.{i}.suffix`. */
+  Param& add_split(const std::string& prefix, const std::string& suffix, int64_t parts,
+                   std::initializer_list<int64_t> shape, double init_std, double init_fill = 0);
   /** Lays out the buffers (64-byte aligned tensors, gaps zero) and draws the initial values. Once, after the last add. */
   void allocate(uint64_t seed);
 
@@ -33,6 +45,8 @@ class Params {
   std::deque<Param>& list() { return list_; }
   const std::deque<Param>& list() const { return list_; }
   Param* find(std::string_view name);
+  /** Every tensor under its published name, in the order of declaration: what is loaded, saved and compared. */
+  std::vector<ParamEntry> entries();
   /** Elements of each flat buffer, gaps included. */
   int64_t flat_size() const { return flat_size_; }
   void* values() { return values_.data(); }

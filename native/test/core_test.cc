@@ -67,6 +67,18 @@ TEST(params_are_flat_aligned_and_reproducible) {
   CHECK(w->value.as<float>()[0] != w->value.as<float>()[1]);
 }
 
+TEST(split_parameters_are_published_one_by_one) {
+  Params params(DType::f32);
+  Param& table = params.add_split("embeddings", "weight", 3, {2, 5}, 0.02);
+  params.add("norm.weight", {4}, 0, 1);
+  params.allocate(1);
+  CHECK(table.value.dim(0) == 6 && table.value.dim(1) == 5 && params.find("embeddings.weight") == &table);
+  auto all = params.entries();
+  CHECK(all.size() == 4 && all[1].name == "embeddings.1.weight" && all[3].name == "norm.weight");
+  CHECK(all[1].value.dim(0) == 2 && all[1].value.as<float>() == table.value.as<float>() + 10);
+  CHECK(all[2].grad.as<float>() == table.grad.as<float>() + 20 && all[2].param == &table);
+}
+
 namespace {
 Tensor filled(Arena& arena, std::initializer_list<int64_t> shape, uint64_t sample) {
   Tensor t = new_tensor(arena, DType::f64, shape);
