@@ -206,6 +206,15 @@ void apply(Call& c, Arena& arena) {
   run_forward(c);
 }
 
+void check_ints(const Call& c, int arg, int64_t low, int64_t high) {
+  if (!c.in[arg]) return;
+  const int32_t* v = c.in[arg].as<int32_t>();
+  for (int64_t i = 0, n = c.in[arg].size(); i < n; ++i)
+    if (v[i] < low || v[i] > high)
+      fail_shape(quoted(c.op.name, c.op.inputs[arg].name) + ": element " + std::to_string(i) + ": expected " +
+                 std::to_string(low) + " to " + std::to_string(high) + ", got " + std::to_string(v[i]));
+}
+
 double flops_of(const Call& c) {
   if (c.op.flops) return c.op.flops(c);
   return static_cast<double>(c.out[0].size());

@@ -150,6 +150,9 @@ void run_backward(Call& c);
 /** prepare + allocate + run_forward. */
 void apply(Call& c, Arena& arena);
 
+/** For `check`: every element of input `arg` (ints; absent is fine) lies in [low, high]. */
+void check_ints(const Call& c, int arg, int64_t low, int64_t high);
+
 double flops_of(const Call& c);
 /** Bytes that a forward call has to move at least: every argument once. */
 double bytes_of(const Call& c);
