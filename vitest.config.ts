@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     include: ['{native,packages/*}/test/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
+    // Builds and native checks run on machines of any speed; a hang is what this is to catch.
+    testTimeout: 120_000,
     reporters: ['default', './scripts/test-reporter.mjs'],
   },
 });

@@ -17,7 +17,7 @@ export default class TotalsReporter {
     for (const test of skipped) {
       console.log(`skipped: ${test.module.relativeModuleId}: ${test.fullName}: ${reasonOf(test) ?? 'NO REASON GIVEN'}`);
     }
-    if (unexplained.length > 0) console.log("a skip needs its reason: call `ctx.skip('why')` inside the test");
+    if (unexplained.length > 0) console.log("a skip needs its reason: call `context.skip('why')` inside the test");
     if (passed + failed === 0) console.log('no test ran');
     console.log(
       `\n${passed} passed, ${failed + unexplained.length} failed, ${skipped.length - unexplained.length} skipped`,
