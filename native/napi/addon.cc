@@ -1,0 +1,38 @@
+// What the addon exports. Its only caller is src/, which gives these functions types, names and documentation.
+#include "napi/ops.h"
+#include "napi/system.h"
+#include "napi/task.h"
+#include "napi/tensor.h"
+
+namespace a2s::js {
+namespace {
+
+template <Napi::Value (*F)(const Napi::CallbackInfo&)>
+void add(Napi::Object& exports, const char* name) {
+  exports.Set(name, Napi::Function::New<guarded<F>>(exports.Env(), name));
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  Instance::create(env);
+  add<info>(exports, "info");
+  add<set_threads>(exports, "setThreads");
+  add<set_error_factory>(exports, "setErrorFactory");
+  add<cancel_token>(exports, "cancelToken");
+  add<cancel>(exports, "cancel");
+
+  add<tensor_new>(exports, "tensorNew");
+  add<tensor_write>(exports, "tensorWrite");
+  add<tensor_read>(exports, "tensorRead");
+  add<dispose<OwnedTensor>>(exports, "tensorDispose");
+
+  add<run_op>(exports, "runOp");
+  add<op_gradients>(exports, "opGradients");
+  add<op_table>(exports, "opTable");
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(align2speak_native, init)
+
+}  // namespace a2s::js

@@ -1,0 +1,78 @@
+#include "napi/tensor.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "napi/values.h"
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace a2s::js {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+/** The part of a tensor that a read or a write is about, with the matching part of the array. */
+struct Slice {
+  void *tensor, *array;
+  size_t bytes;
+};
+
+Slice slice_of(const Napi::CallbackInfo& info) {
+  const Tensor t = object_of<OwnedTensor>("tensor", info[0])->view;
+  ArrayView array = to_array("tensor: data", info[1]);
+  if (array.dtype != t.dtype)
+    fail_shape(std::string("tensor: data: expected ") + name_of(t.dtype) + ", got " + name_of(array.dtype));
+  if (array.size != t.size())
+    fail_shape("tensor: data: expected " + std::to_string(t.size()) + " elements for shape " +
+               shape_string(t.shape()) + ", got " + std::to_string(array.size));
+  int64_t begin = to_integer("tensor: begin", info[2], 0, t.size(), ErrorCode::Shape);
+  int64_t end = to_integer("tensor: end", info[3], begin, t.size(), ErrorCode::Shape);
+  size_t skip = static_cast<size_t>(begin) * size_of(t.dtype);
+  return {static_cast<char*>(t.data) + skip, static_cast<char*>(array.data) + skip,
+          static_cast<size_t>(end - begin) * size_of(t.dtype)};
+}
+
+}  // namespace
+
+OwnedTensor::OwnedTensor(DType dtype, std::span<const int64_t> shape) : view(make_tensor(nullptr, dtype, shape)) {
+  size_t bytes = std::max(view.bytes(), size_t{1});
+  if (posix_memalign(&view.data, bytes >= kHugePage ? kHugePage : 64, bytes) != 0)
+    fail(ErrorCode::Device, "tensor: memory: expected " + std::to_string(bytes >> 20) + " MiB for shape " +
+                                shape_string(shape) + ", got none; hint: a smaller batch, or dispose() of tensors");
+#if defined(__linux__)
+  if (bytes >= kHugePage) madvise(view.data, bytes, MADV_HUGEPAGE);
+#endif
+}
+
+OwnedTensor::~OwnedTensor() { std::free(view.data); }
+
+Napi::Value make_tensor_value(Napi::Env env, TensorRef tensor) {
+  const Tensor t = tensor->view;
+  auto value = Napi::Object::New(env);
+  value.Set("handle", make_handle(env, std::move(tensor), static_cast<int64_t>(t.bytes())));
+  value.Set("dtype", Napi::String::New(env, name_of(t.dtype)));
+  value.Set("shape", from_shape(env, t.shape()));
+  return value;
+}
+
+Napi::Value tensor_new(const Napi::CallbackInfo& info) {
+  DType dtype = to_dtype("tensor: dtype", info[0]);
+  std::vector<int64_t> shape = to_shape("tensor: shape", info[1]);
+  return make_tensor_value(info.Env(), std::make_shared<OwnedTensor>(dtype, shape));
+}
+
+Napi::Value tensor_write(const Napi::CallbackInfo& info) {
+  Slice s = slice_of(info);
+  if (s.bytes) std::memcpy(s.tensor, s.array, s.bytes);
+  return info.Env().Undefined();
+}
+
+Napi::Value tensor_read(const Napi::CallbackInfo& info) {
+  Slice s = slice_of(info);
+  if (s.bytes) std::memcpy(s.array, s.tensor, s.bytes);
+  return info.Env().Undefined();
+}
+
+}  // namespace a2s::js
