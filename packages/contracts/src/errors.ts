@@ -1,5 +1,5 @@
 /** Stable identifiers of the error family: match on these, never on message text. */
-export type ErrorCode = 'SHAPE' | 'CONFIG' | 'DATA' | 'CHECKPOINT' | 'DEVICE' | 'REWARD';
+export type ErrorCode = 'SHAPE' | 'CONFIG' | 'DATA' | 'CHECKPOINT' | 'DEVICE' | 'REWARD' | 'CANCELLED';
 
 /** The parts of a message, in the one grammar every error of the project is written in. */
 export interface ErrorParts {
@@ -68,4 +68,9 @@ export class DeviceError extends Align2SpeakError {
 /** A reward that could not be computed for a sample. */
 export class RewardError extends Align2SpeakError {
   readonly code = 'REWARD';
+}
+
+/** A call that was stopped by its AbortSignal; `cause` is the signal's reason. */
+export class CancelledError extends Align2SpeakError {
+  readonly code = 'CANCELLED';
 }

@@ -17,6 +17,7 @@ export { type CodecConfig, codecConfig } from './codec-config.js';
 export { configJsonSchema, parseConfig } from './config.js';
 export {
   Align2SpeakError,
+  CancelledError,
   CheckpointError,
   ConfigError,
   DataError,

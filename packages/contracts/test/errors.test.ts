@@ -1,5 +1,6 @@
 import {
   Align2SpeakError,
+  CancelledError,
   CheckpointError,
   ConfigError,
   DataError,
@@ -30,6 +31,7 @@ describe('errors', () => {
     ['CheckpointError', CheckpointError, 'CHECKPOINT'],
     ['DeviceError', DeviceError, 'DEVICE'],
     ['RewardError', RewardError, 'REWARD'],
+    ['CancelledError', CancelledError, 'CANCELLED'],
   ] as const)('%s keeps its name and code', (name, Kind, code) => {
     const error = new Kind({ where: 'a', what: 'b', expected: 'c', got: 'd' });
     expect(error).toMatchObject({ name, code });
