@@ -38,13 +38,27 @@ Var* Tape::param(Param& p) {
   return v;
 }
 
-Var* Tape::param_rows(Param& p, int64_t begin, int64_t count) {
-  Var* v = param(p);
-  const int64_t skip = begin * (p.value.size() / p.value.dims[0]) * static_cast<int64_t>(size_of(p.value.dtype));
-  v->value.dims[0] = count;
-  v->value.data = static_cast<char*>(p.value.data) + skip;
-  v->slot->grad.dims[0] = count;
-  v->slot->grad.data = static_cast<char*>(p.grad.data) + skip;
+Var* Tape::param_rows(Param& p, int64_t begin, int64_t count) { return cut(param(p), begin, count); }
+
+Var* Tape::rows(Var* v, int64_t begin, int64_t count) {
+  GradSlot& whole = *v->slot;
+  if (whole.wanted && !whole.grad.data) {
+    whole.grad = new_tensor(arena_, v->value.dtype, v->value.shape());
+    fill_zero(whole.grad);
+  }
+  Var* part = make(Var{v->value, make(GradSlot(whole))});
+  return cut(part, begin, count);
+}
+
+Var* Tape::cut(Var* v, int64_t begin, int64_t count) {
+  if (begin < 0 || count < 1 || begin + count > v->value.dims[0])
+    fail_shape("rows: range: expected rows of 0.." + std::to_string(v->value.dims[0] - 1) + ", got " +
+               std::to_string(begin) + ".." + std::to_string(begin + count - 1));
+  const int64_t row = v->value.size() / v->value.dims[0] * static_cast<int64_t>(size_of(v->value.dtype));
+  for (Tensor* t : {&v->value, &v->slot->grad}) {
+    t->dims[0] = count;
+    if (t->data) t->data = static_cast<char*>(t->data) + begin * row;
+  }
   return v;
 }
 

@@ -52,6 +52,8 @@ class Tape {
   Var* param_rows(Param& p, int64_t begin, int64_t count);
   /** The same memory under another shape of the same size. */
   Var* view(Var* v, std::initializer_list<int64_t> shape);
+  /** Rows [begin, begin + count) of a computed value's first axis, in place; its gradient is that part of v's. */
+  Var* rows(Var* v, int64_t begin, int64_t count);
 
   /** Runs an op and returns its first output; a null input is an absent optional one. */
   Var* apply(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs = {});
@@ -75,6 +77,7 @@ class Tape {
     std::array<Var*, 4> out;
   };
   Var* add(const Tensor& t, bool wanted);
+  Var* cut(Var* v, int64_t begin, int64_t count);
   template <class T>
   T* make(T value);
 

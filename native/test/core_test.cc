@@ -119,6 +119,24 @@ TEST(tape_sums_the_gradients_of_every_use) {
   CHECK_NEAR(gradient(2), 2 * once, 1e-12);
 }
 
+TEST(tape_adds_the_gradient_of_rows_to_their_whole) {
+  // LN of rows 1..3 of h: the gradient of LN of all of h under a seed that is zero in row 0.
+  Arena arena;
+  Params params(DType::f64);
+  Param& w = params.add("w", {6}, 0.1, 1);
+  params.allocate(0);
+  Tensor x = filled(arena, {4, 6}, 1), seed = filled(arena, {4, 6}, 2);
+  for (int64_t i = 0; i < 6; ++i) seed.as<double>()[i] = 0;
+  Tensor tail = make_tensor(seed.as<double>() + 6, DType::f64, {3, 6});
+  Tape whole(test_context(), arena), part(test_context(), arena);
+  Var *a = whole.leaf(x), *b = part.leaf(x);
+  whole.backward(whole.apply(layer_norm, {whole.apply(layer_norm, {a, whole.param(w)}), whole.param(w)}), seed);
+  Var* h = part.apply(layer_norm, {b, part.param(w)});
+  part.backward(part.apply(layer_norm, {part.rows(h, 1, 3), part.param(w)}), tail);
+  for (int64_t i = 0; i < x.size(); ++i) CHECK_NEAR(b->grad().as<double>()[i], a->grad().as<double>()[i], 1e-12);
+  CHECK_THROWS(part.rows(h, 2, 3), "rows: range: expected rows of 0..3, got 2..4");
+}
+
 TEST(tape_in_infer_mode_records_nothing) {
   Arena arena;
   Params params(DType::f64);
