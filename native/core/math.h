@@ -10,6 +10,7 @@
 namespace a2s::math {
 
 A2S_INLINE double exp(double x) { return std::exp(x); }
+A2S_INLINE double log(double x) { return std::log(x); }
 A2S_INLINE double tanh(double x) { return std::tanh(x); }
 A2S_INLINE double sin(double x) { return std::sin(x); }
 A2S_INLINE double cos(double x) { return std::cos(x); }
@@ -36,6 +37,32 @@ A2S_INLINE float exp(float x) {
   y = x < -87.3f ? 0.f : y;
   y = x > 88.7f ? HUGE_VALF : y;
   return x == x ? y : x;
+}
+
+/** Natural logarithm; -inf at 0 and for subnormal x, NaN below 0. */
+A2S_INLINE float log(float x) {
+  // x = 2^n (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2); the Cephes polynomial in f.
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  const int32_t n = static_cast<int32_t>(bits - 0x3f3504f3u) >> 23;  // 0x3f3504f3 is sqrt(1/2)
+  const uint32_t fraction = bits - (static_cast<uint32_t>(n) << 23);
+  float f;
+  std::memcpy(&f, &fraction, 4);
+  f -= 1.f;
+  const float z = f * f, e = static_cast<float>(n);
+  float p = 7.0376836292e-2f;
+  p = p * f - 1.1514610310e-1f;
+  p = p * f + 1.1676998740e-1f;
+  p = p * f - 1.2420140846e-1f;
+  p = p * f + 1.4249322787e-1f;
+  p = p * f - 1.6668057665e-1f;
+  p = p * f + 2.0000714765e-1f;
+  p = p * f - 2.4999993993e-1f;
+  p = p * f + 3.3333331174e-1f;
+  float y = p * f * z - 2.12194440e-4f * e - 0.5f * z + f + 0.693359375f * e;
+  y = x < 1.17549435e-38f ? -HUGE_VALF : y;
+  y = x < 0.f ? NAN : y;
+  return x < HUGE_VALF ? y : x;  // also NaN
 }
 
 /** tanh(x); odd polynomial near 0, else 1 - 2 / (e^2x + 1). */

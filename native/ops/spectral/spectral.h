@@ -22,20 +22,17 @@
 
 namespace a2s {
 
+void lengths_check(const Call& c);
+double stft_flops(const Call& c);
 void stft_axes(Axes& axes, const Call& c);
-void stft_check(const Call& c);
 void stft_forward(Call& c);
 void stft_backward(Call& c);
-double stft_flops(const Call& c);
 void log_stft_axes(Axes& axes, const Call& c);
-void log_stft_check(const Call& c);
 void log_stft_forward(Call& c);
 void log_stft_backward(Call& c);
 void log_mel_axes(Axes& axes, const Call& c);
-void log_mel_check(const Call& c);
 void log_mel_forward(Call& c);
 void log_mel_backward(Call& c);
-void frame_lengths_check(const Call& c);
 void masked_l1_forward(Call& c);
 void masked_l1_backward(Call& c);
 void spectral_convergence_forward(Call& c);
@@ -61,7 +58,7 @@ inline const Op stft{
     .forward = stft_forward,
     .backward = stft_backward,
     .flops = stft_flops,
-    .check = stft_check,
+    .check = lengths_check,
 };
 
 inline const Op log_stft{
@@ -78,7 +75,7 @@ inline const Op log_stft{
     .forward = log_stft_forward,
     .backward = log_stft_backward,
     .flops = stft_flops,
-    .check = log_stft_check,
+    .check = lengths_check,
 };
 
 inline const Op log_mel{
@@ -99,7 +96,7 @@ inline const Op log_mel{
               real("f_min", 0, 0, 1e6, "lower edge of the first filter, Hz"),
               real("f_max", 0, 0, 1e6, "upper edge of the last filter, Hz; 0 means sample_rate / 2"),
               choice("scale", {"slaney", "htk"}, "mel scale: linear to 1 kHz then logarithmic, or 2595 log10(1 + f/700)"),
-              choice("norm", {"none", "slaney"}, "filters of height 1, or of area 1 Hz"),
+              choice("norm", {"none", "slaney"}, "filters of height 1, or of area 1 over frequency in Hz"),
               integer("power", 1, 1, 2, "1: magnitudes, 2: powers"),
               real("eps", 0, 0, 1, "added to the squared magnitude"),
               real("offset", 0.01, 1e-30, 1e3, "added before the logarithm"),
@@ -108,7 +105,7 @@ inline const Op log_mel{
     .forward = log_mel_forward,
     .backward = log_mel_backward,
     .flops = stft_flops,
-    .check = log_mel_check,
+    .check = lengths_check,
 };
 
 inline const Op masked_l1{
@@ -122,7 +119,7 @@ inline const Op masked_l1{
     .forward = masked_l1_forward,
     .backward = masked_l1_backward,
     .flops = [](const Call& c) { return 2.0 * c.in[0].size(); },
-    .check = frame_lengths_check,
+    .check = lengths_check,
 };
 
 inline const Op spectral_convergence{
@@ -138,7 +135,7 @@ inline const Op spectral_convergence{
     .forward = spectral_convergence_forward,
     .backward = spectral_convergence_backward,
     .flops = [](const Call& c) { return 5.0 * c.in[0].size(); },
-    .check = frame_lengths_check,
+    .check = lengths_check,
 };
 
 }  // namespace a2s

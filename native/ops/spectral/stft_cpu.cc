@@ -1,0 +1,74 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "ops/spectral/frames.h"
+#include "ops/spectral/spectral.h"
+
+namespace a2s {
+namespace {
+
+template <class T>
+T gain(const Call& c) {
+  return c.flag("normalized") ? static_cast<T>(1 / std::sqrt(c.num("n_fft"))) : T(1);
+}
+
+template <class T>
+void forward(Call& c) {
+  const int64_t bins = c.integer("n_fft") / 2 + 1;
+  constexpr int V = Frames<T>::V;
+  const T scale = gain<T>(c);
+  T* y = c.out[0].as<T>();
+  if (c.in[2]) fill_zero(c.out[0]);
+  Frames<T> frames(c, 2, c.in[1].as<T>(), c.in[1].dim(0), T(0), 0);
+  frames.each([&](const auto& g) {
+    frames.spectrum(g);
+    for (int64_t f = 0; f < 2 * bins; ++f) {
+      T* lanes = g.block + f * V;
+      for (int v = 0; v < V; ++v) lanes[v] *= scale;
+      g.store(lanes, y, 2 * bins, f / 2 + f % 2 * bins, frames.frames());
+    }
+  });
+}
+
+template <class T>
+void backward(Call& c) {
+  if (!c.din[0]) return;
+  const int64_t bins = c.integer("n_fft") / 2 + 1;
+  constexpr int V = Frames<T>::V;
+  const T scale = gain<T>(c);
+  const T* dy = c.dout[0].as<T>();
+  Frames<T> frames(c, 2, c.in[1].as<T>(), c.in[1].dim(0), T(0), 0);
+  frames.adjoint(
+      [&](const auto& g) {
+        for (int64_t f = 0; f < 2 * bins; ++f) {
+          T* lanes = g.block + f * V;
+          g.load(lanes, dy, 2 * bins, f / 2 + f % 2 * bins, frames.frames());
+          for (int v = 0; v < V; ++v) lanes[v] *= scale;
+        }
+      },
+      c.din[0].as<T>());
+}
+
+}  // namespace
+
+// The lengths are the last input of every op here and count along the last axis of the first.
+void lengths_check(const Call& c) {
+  const Tensor& lengths = c.in[c.op.inputs.size() - 1];
+  const int64_t most = c.in[0].dim(-1);
+  for (int64_t b = 0; lengths && b < lengths.size(); ++b)
+    if (const int32_t n = lengths.as<int32_t>()[b]; n < 0 || n > most)
+      fail_shape(std::string(c.op.name) + ": lengths[" + std::to_string(b) + "]: expected 0 to " + std::to_string(most) + ", got " +
+                 std::to_string(n));
+}
+
+double stft_flops(const Call& c) {
+  const double n = c.num("n_fft");
+  return 2.5 * n * std::log2(n) * static_cast<double>(c.out[0].dim(0) * c.out[0].dim(-1));
+}
+
+void stft_axes(Axes& axes, const Call& c) { bind_frames(axes, c, c.in[1].dim(0)); }
+void stft_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
+void stft_backward(Call& c) { A2S_BY_DTYPE(c, backward); }
+
+}  // namespace a2s
