@@ -1,0 +1,83 @@
+// dw: with the input laid out position by position, channels inside, the gradient of a panel of filters is a product of
+// dy (panel by outputs) with rows of channels, one row an output. Where taps are neighbours their channels are too, and one
+// product serves all taps of a row. Each piece of the outputs keeps its own sum; pieces are added in order.
+#include "ops/conv/conv_shape.h"
+
+namespace a2s {
+
+template <class T>
+void conv_backward_weights(const Call& c, const ConvShape& s) {
+  const T *x = c.in[0].as<T>(), *dy = c.dout[0].as<T>();
+  T* dw = c.din[1].as<T>();
+  const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * s.stride_h * s.stride_w, s.Ho * s.Wo, s.B));
+  const int64_t high = (blocks.h - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
+  const int64_t wide = (blocks.w - 1) * s.stride_w + (s.kw - 1) * s.dilation_w + 1;
+  const Panels panels(s.Og, tap_panel<T>());
+
+  const int64_t steps = s.B * blocks.count();  // of the sum
+  const int64_t pieces = std::clamp<int64_t>(std::min<int64_t>((1 << 21) / s.weights(), steps), 1, 16);
+  const int64_t parts = panel_parts(panels.count, pieces * s.groups, 2.0 * s.weights() * s.B * s.Ho * s.Wo);
+  T* partial = c.scratch<T>(pieces * s.weights());  // [piece, group, kh, Og, kw, Cg]
+
+  const int64_t packed = high * wide * s.Cg + kTapSlack, panel_size = tap_panel<T>() * blocks.h * blocks.w;
+  each_task<T>(c.ctx, pieces * s.groups * parts, packed + panel_size + (blocks.h * blocks.w * 4) / sizeof(T) + 16, [&](int64_t task, T* rows) {
+    const int64_t part = task % parts, g = task / parts % s.groups, piece = task / parts / s.groups;
+    const int64_t begin = part * panels.count / parts, end = (part + 1) * panels.count / parts;
+    T* to = partial + (piece * s.groups + g) * s.Og * s.Cg * s.taps();
+    T* gradients = rows + packed;
+    int32_t* offset = reinterpret_cast<int32_t*>(gradients + panel_size);
+    for (int64_t i = 0; i < s.kh; ++i)
+      std::fill(to + (i * s.Og + panels.begin(begin)) * s.kw * s.Cg, to + (i * s.Og + panels.begin(end)) * s.kw * s.Cg, T(0));
+
+    for (int64_t step = piece * steps / pieces; step < (piece + 1) * steps / pieces; ++step) {
+      const int64_t b = step / blocks.count();
+      Blocks::Block k = blocks.at(step % blocks.count());
+      k.w = std::min(k.w, s.length(b) - k.w0);
+      if (k.w <= 0) continue;
+      for (int64_t h = 0, n = 0; h < k.h; ++h)
+        for (int64_t j = 0; j < k.w; ++j) offset[n++] = static_cast<int32_t>((h * s.stride_h * wide + j * s.stride_w) * s.Cg);
+      for (int64_t i = 0; i < high; ++i) {
+        const int64_t from = k.h0 * s.stride_h + i - s.pad_h;
+        T* row = rows + i * wide * s.Cg;
+        if (from < 0 || from >= s.H) {
+          std::fill_n(row, wide * s.Cg, T(0));
+          continue;
+        }
+        for (int64_t j = 0; j < wide; j += 32)  // in short runs, so that the lines written stay in the L1 cache
+          for (int64_t ch = 0; ch < s.Cg; ++ch)
+            copy_line(row + j * s.Cg + ch, s.Cg, std::min<int64_t>(32, wide - j), x + ((b * s.C + g * s.Cg + ch) * s.H + from) * s.W,
+                      k.w0 * s.stride_w + j - s.pad_w, 1, s.W, s.mode);
+      }
+      for (int64_t p = begin; p < end; ++p) {
+        const int64_t first = panels.begin(p), M = panels.height(p), R = k.h * k.w;
+        for (int64_t m = 0; m < M; ++m)
+          for (int64_t h = 0; h < k.h; ++h) {
+            const T* line = dy + ((b * s.O + g * s.Og + first + m) * s.Ho + k.h0 + h) * s.Wo + k.w0;
+            for (int64_t j = 0; j < k.w; ++j) gradients[(h * k.w + j) * M + m] = line[j];
+          }
+        const int64_t run = s.dilation_w == 1 ? s.kw : 1;  // neighbouring taps in one product
+        for (int64_t i = 0; i < s.kh; ++i)
+          for (int64_t j = 0; j < s.kw; j += run)
+            tap_product(TapProduct<T>{gradients, M, rows + (i * s.dilation_h * wide + j * s.dilation_w) * s.Cg, offset, R,
+                                      to + ((i * s.Og + first) * s.kw + j) * s.Cg, s.kw * s.Cg, run * s.Cg, nullptr, true});
+      }
+    }
+  });
+
+  c.ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps() * pieces), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o)
+      for (int64_t ch = 0; ch < s.Cg; ++ch)
+        for (int64_t i = 0; i < s.kh; ++i)
+          for (int64_t j = 0; j < s.kw; ++j) {
+            T sum = 0;
+            for (int64_t piece = 0; piece < pieces; ++piece)
+              sum += partial[((((piece * s.groups + o / s.Og) * s.kh + i) * s.Og + o % s.Og) * s.kw + j) * s.Cg + ch];
+            dw[((o * s.Cg + ch) * s.kh + i) * s.kw + j] += sum;
+          }
+  });
+}
+
+template void conv_backward_weights<float>(const Call&, const ConvShape&);
+template void conv_backward_weights<double>(const Call&, const ConvShape&);
+
+}  // namespace a2s

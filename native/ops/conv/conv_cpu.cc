@@ -1,0 +1,133 @@
+// Arguments, shapes and dispatch of conv1d and conv2d; the three passes are in conv_forward, conv_backward_data and
+// conv_backward_weights.
+#include <string>
+
+#include "ops/conv/conv_shape.h"
+
+namespace a2s {
+namespace {
+
+/** Outputs along one axis; an error when there is not even one. */
+int64_t outputs(const Call& c, const char* axis, int64_t size, int64_t pads, int64_t k, int64_t stride, int64_t dilation) {
+  const int64_t reach = dilation * (k - 1) + 1;
+  if (size + pads < reach)
+    fail_shape(std::string(c.op.name) + ": x: axis " + axis + ": expected at least " + std::to_string(reach - pads) +
+               " for this kernel, got " + std::to_string(size));
+  return (size + pads - reach) / stride + 1;
+}
+
+void check_lengths(const Call& c, const Tensor& lengths, int64_t most) {
+  if (!lengths) return;
+  for (int64_t b = 0; b < lengths.size(); ++b) {
+    const int32_t n = lengths.as<int32_t>()[b];
+    if (n < 0 || n > most)
+      fail_shape(std::string(c.op.name) + ": lengths[" + std::to_string(b) + "]: expected 0 to " + std::to_string(most) + ", got " +
+                 std::to_string(n));
+  }
+}
+
+int64_t conv1d_outputs(const Call& c) {
+  return outputs(c, "T", c.in[0].dims[2], c.integer("pad_left") + c.integer("pad_right"), c.in[1].dims[2], c.integer("stride"),
+                 c.integer("dilation"));
+}
+
+int64_t transpose_outputs(const Call& c) {
+  return (c.in[0].dims[2] - 1) * c.integer("stride") + c.in[1].dims[2] - c.integer("trim_left") - c.integer("trim_right");
+}
+
+}  // namespace
+
+void conv1d_axes(Axes& axes, const Call& c) {
+  const int64_t groups = c.integer("groups"), C = axes["C"], O = axes["O"];
+  if (axes["Cg"] * groups != C || O % groups)
+    fail_shape("conv1d: w: expected [O, C / groups, k] with O a multiple of groups, got " + shape_string(c.in[1].shape()) +
+               " for C=" + std::to_string(C) + ", groups=" + std::to_string(groups));
+  axes.bind("To", conv1d_outputs(c));
+}
+
+void conv1d_check(const Call& c) {
+  const int64_t T = c.in[0].dims[2], pad = std::max(c.integer("pad_left"), c.integer("pad_right"));
+  const PadMode mode = static_cast<PadMode>(c.integer("pad_mode"));
+  if ((mode == PadMode::reflect && pad >= T) || (mode == PadMode::replicate && pad > 0 && T < 1))
+    fail_shape("conv1d: x: axis T: expected more frames than are padded (" + std::to_string(pad) + "), got " + std::to_string(T));
+  check_lengths(c, c.in[3], conv1d_outputs(c));
+}
+
+void conv2d_axes(Axes& axes, const Call& c) {
+  axes.bind("Ho", outputs(c, "H", axes["H"], 2 * c.integer("pad_h"), axes["kh"], c.integer("stride_h"), c.integer("dilation_h")));
+  axes.bind("Wo", outputs(c, "W", axes["W"], 2 * c.integer("pad_w"), axes["kw"], c.integer("stride_w"), c.integer("dilation_w")));
+}
+
+void conv_transpose1d_axes(Axes& axes, const Call& c) {
+  const int64_t groups = c.integer("groups"), C = axes["C"], To = transpose_outputs(c);
+  if (C % groups)
+    fail_shape("conv_transpose1d: x: axis C: expected a multiple of groups=" + std::to_string(groups) + ", got " + std::to_string(C));
+  if (To < 1) fail_shape("conv_transpose1d: x: axis T: expected frames left after the trims, got T=" + std::to_string(axes["T"]));
+  if (axes.find("O") < 0) axes.bind("O", axes["Og"] * groups);
+  else if (axes["O"] != axes["Og"] * groups)
+    fail_shape("conv_transpose1d: b: expected [" + std::to_string(axes["Og"] * groups) + "], got " + shape_string(c.in[2].shape()));
+  axes.bind("To", To);
+}
+
+void conv_transpose1d_check(const Call& c) { check_lengths(c, c.in[3], transpose_outputs(c)); }
+
+ConvShape conv_shape(const Call& c) {
+  const Tensor &x = c.in[0], &w = c.in[1], &y = c.out[0];
+  ConvShape s{};
+  s.B = x.dims[0], s.C = x.dims[1], s.O = w.dims[0], s.Cg = w.dims[1];
+  s.groups = s.C / s.Cg, s.Og = s.O / s.groups;
+  const bool plane = x.rank == 4;
+  s.H = plane ? x.dims[2] : 1, s.W = x.dims[x.rank - 1];
+  s.Ho = plane ? y.dims[2] : 1, s.Wo = y.dims[y.rank - 1];
+  s.kh = plane ? w.dims[2] : 1, s.kw = w.dims[w.rank - 1];
+  s.stride_h = plane ? c.integer("stride_h") : 1, s.stride_w = c.integer(plane ? "stride_w" : "stride");
+  s.dilation_h = plane ? c.integer("dilation_h") : 1, s.dilation_w = c.integer(plane ? "dilation_w" : "dilation");
+  s.pad_h = plane ? c.integer("pad_h") : 0, s.pad_w = c.integer(plane ? "pad_w" : "pad_left");
+  s.pad_right = plane ? s.pad_w : c.integer("pad_right");
+  s.mode = plane ? PadMode::zero : static_cast<PadMode>(c.integer("pad_mode"));
+  s.lengths = !plane && c.in[3] ? c.in[3].as<int32_t>() : nullptr;
+  return s;
+}
+
+double conv_flops(const Call& c) {
+  const Tensor& w = c.in[1];
+  return 2.0 * c.out[0].size() * w.size() / w.dims[0];
+}
+
+namespace {
+
+template <class T>
+void forward(Call& c) {
+  conv_forward<T>(c, conv_shape(c));
+}
+
+template <class T>
+void backward(Call& c) {
+  const ConvShape s = conv_shape(c);
+  if (c.din[0]) conv_backward_data<T>(c, s);
+  if (c.din[1]) conv_backward_weights<T>(c, s);
+  if (!c.din[2]) return;
+  const T* dy = c.dout[0].as<T>();
+  T* db = c.din[2].as<T>();
+  c.ctx.pool.ranges(s.O, 1 + 16384 / (s.B * s.Ho * s.Wo + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) {
+      double sum = 0;
+      for (int64_t b = 0; b < s.B; ++b)
+        for (int64_t h = 0; h < s.Ho; ++h) {
+          const T* row = dy + ((b * s.O + o) * s.Ho + h) * s.Wo;
+#pragma omp simd reduction(+ : sum)
+          for (int64_t i = 0; i < s.length(b); ++i) sum += row[i];
+        }
+      db[o] += static_cast<T>(sum);
+    }
+  });
+}
+
+}  // namespace
+
+void conv1d_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
+void conv1d_backward(Call& c) { A2S_BY_DTYPE(c, backward); }
+void conv2d_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
+void conv2d_backward(Call& c) { A2S_BY_DTYPE(c, backward); }
+
+}  // namespace a2s

@@ -1,0 +1,82 @@
+// y: per block of outputs the input it sees is laid out once, split by stride phase, so that tap (c, i, j) of all
+// outputs of the block is one contiguous row; then the panels of filters run over these rows.
+#include "ops/conv/conv_shape.h"
+
+namespace a2s {
+namespace {
+
+/** [R, M] panels of the filters of one group, one after the other. */
+template <class T>
+void pack_filters(const Context& ctx, const T* w, T* packed, int64_t R, const Panels& panels) {
+  ctx.pool.ranges(panels.count, 1 + 65536 / (R * 8), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = panels.begin(i), M = panels.height(i);
+      T* to = packed + first * R;
+      for (int64_t r = 0; r < R; ++r)
+        for (int64_t m = 0; m < M; ++m) to[r * M + m] = w[(first + m) * R + r];
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void conv_forward(const Call& c, const ConvShape& s) {
+  const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *bias = c.in[2] ? c.in[2].as<T>() : nullptr;
+  T* y = c.out[0].as<T>();
+  const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
+  const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups));
+  const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h, wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;
+  const int64_t plane = plane_stride<T>(high * wide);
+
+  int32_t* offset = c.scratch<int32_t>(R);
+  for (int64_t ch = 0, r = 0; ch < s.Cg; ++ch)
+    for (int64_t i = 0; i < s.kh * s.dilation_h; i += s.dilation_h)
+      for (int64_t j = 0; j < s.kw * s.dilation_w; j += s.dilation_w)
+        offset[r++] = static_cast<int32_t>((ch * phases + i % s.stride_h * s.stride_w + j % s.stride_w) * plane + i / s.stride_h * wide + j / s.stride_w);
+
+  const Panels panels(s.Og, tap_panel<T>());
+  T* filters = c.scratch<T>(s.weights());
+  for (int64_t g = 0; g < s.groups; ++g) pack_filters(c.ctx, w + g * s.Og * R, filters + g * s.Og * R, R, panels);
+
+  const int64_t items = s.B * s.groups * blocks.count(), parts = panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo);
+  const int64_t packed = s.Cg * phases * plane + kTapSlack, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
+  each_task<T>(c.ctx, items * parts, packed + planar, [&](int64_t task, T* rows) {
+    const int64_t part = task % parts, block = task / parts % blocks.count(), g = task / parts / blocks.count() % s.groups;
+    const int64_t b = task / parts / blocks.count() / s.groups;
+    Blocks::Block k = blocks.at(block);
+    const int64_t all = k.w;
+    k.w = std::clamp<int64_t>(s.length(b) - k.w0, 0, all);
+
+    if (k.w > 0)
+      for (int64_t ch = 0; ch < s.Cg; ++ch)
+        for (int64_t p = 0; p < phases; ++p)
+          for (int64_t i = 0; i < high; ++i) {
+            const int64_t from = (k.h0 + i) * s.stride_h + p / s.stride_w - s.pad_h;
+            T* to = rows + (ch * phases + p) * plane + i * wide;
+            const T* line = x + ((b * s.C + g * s.Cg + ch) * s.H + from) * s.W;
+            if (from < 0 || from >= s.H) std::fill_n(to, wide, T(0));
+            else copy_line(to, 1, wide, line, k.w0 * s.stride_w + p % s.stride_w - s.pad_w, s.stride_w, s.W, s.mode);
+          }
+
+    T* planes = rows + packed;  // a block of several rows is computed with the columns between its rows, which are dropped
+    for (int64_t i = part * panels.count / parts; i < (part + 1) * panels.count / parts; ++i) {
+      const int64_t first = g * s.Og + panels.begin(i), M = panels.height(i);
+      T* to = y + ((b * s.O + first) * s.Ho + k.h0) * s.Wo + k.w0;
+      TapProduct<T> product{filters + first * R, M, rows, offset, R, to, s.Ho * s.Wo, k.w, bias ? bias + first : nullptr};
+      if (k.h > 1) product.y = planes, product.N = product.ldy = (k.h - 1) * wide + k.w;
+      if (k.w > 0) tap_product(product);
+      for (int64_t m = 0; m < M; ++m)
+        for (int64_t h = 0; h < k.h; ++h) {
+          T* row = to + (m * s.Ho + h) * s.Wo;
+          if (k.h > 1) std::copy_n(planes + m * product.ldy + h * wide, k.w, row);
+          std::fill(row + k.w, row + all, T(0));
+        }
+    }
+  });
+}
+
+template void conv_forward<float>(const Call&, const ConvShape&);
+template void conv_forward<double>(const Call&, const ConvShape&);
+
+}  // namespace a2s

@@ -1,0 +1,115 @@
+// Written for few channels a group, as in grouped up-sampling: outputs of one phase (u + trim_left) mod stride see the
+// same taps, so that each is a sum of scaled, shifted input lines.
+#include "core/simd.h"
+#include "ops/conv/conv_shape.h"
+
+namespace a2s {
+namespace {
+
+struct TransposeShape {
+  int64_t B, C, T, O, To, Og, Cg, k, stride, trim;
+  const int32_t* lengths;
+  int64_t length(int64_t b) const { return lengths ? lengths[b] : To; }
+};
+
+TransposeShape transpose_shape(const Call& c) {
+  TransposeShape s{};
+  s.B = c.in[0].dims[0], s.C = c.in[0].dims[1], s.T = c.in[0].dims[2];
+  s.O = c.out[0].dims[1], s.To = c.out[0].dims[2];
+  s.Og = c.in[1].dims[1], s.Cg = s.C / c.integer("groups"), s.k = c.in[1].dims[2];
+  s.stride = c.integer("stride"), s.trim = c.integer("trim_left");
+  s.lengths = c.in[3] ? c.in[3].as<int32_t>() : nullptr;
+  return s;
+}
+
+A2S_CLONES void add_scaled(float* y, const float* x, float a, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] += a * x[i];
+}
+void add_scaled(double* y, const double* x, double a, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] += a * x[i];
+}
+
+/** Short sums in T, their total in f64. */
+template <class T>
+A2S_INLINE double dot_of(const T* x, const T* y, int64_t n) {
+  double total = 0;
+  for (int64_t i = 0; i < n; i += 1024) {
+    T sum = 0;
+    const int64_t end = std::min(n, i + 1024);
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = i; j < end; ++j) sum += x[j] * y[j];
+    total += sum;
+  }
+  return total;
+}
+A2S_CLONES double dot(const float* x, const float* y, int64_t n) { return dot_of(x, y, n); }
+double dot(const double* x, const double* y, int64_t n) { return dot_of(x, y, n); }
+
+template <class T>
+void forward(Call& c) {
+  const TransposeShape s = transpose_shape(c);
+  const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *bias = c.in[2] ? c.in[2].as<T>() : nullptr;
+  T* y = c.out[0].as<T>();
+  const int64_t V = (s.To + s.trim + s.stride - 1) / s.stride;  // positions of a phase
+  each_task<T>(c.ctx, s.B * s.O, V, [&](int64_t task, T* sums) {
+    const int64_t b = task / s.O, o = task % s.O, length = s.length(b);
+    T* line = y + task * s.To;
+    for (int64_t p = 0; p < s.stride; ++p) {
+      std::fill_n(sums, V, bias ? bias[o] : T(0));
+      for (int64_t ch = o / s.Og * s.Cg; ch < (o / s.Og + 1) * s.Cg; ++ch)
+        for (int64_t q = 0; p + q * s.stride < s.k; ++q) {
+          add_scaled(sums + q, x + (b * s.C + ch) * s.T, w[(ch * s.Og + o % s.Og) * s.k + p + q * s.stride], std::min(s.T, V - q));
+        }
+      for (int64_t v = 0, u = p - s.trim; v < V && u < length; ++v, u += s.stride)
+        if (u >= 0) line[u] = sums[v];
+    }
+    std::fill(line + length, line + s.To, T(0));
+  });
+}
+
+template <class T>
+void backward(Call& c) {
+  const TransposeShape s = transpose_shape(c);
+  const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *dy = c.dout[0].as<T>();
+  T* dx = c.din[0] ? c.din[0].as<T>() : nullptr;
+  const int64_t weights = s.C * s.Og * s.k, groups = s.C / s.Cg, V = s.T + (s.k - 1) / s.stride;
+  double* dw = c.din[1] ? c.scratch<double>(s.B * weights) : nullptr;  // a sum for each item, added in order below
+  double* db = c.din[2] ? c.scratch<double>(s.B * s.O) : nullptr;
+  each_task<T>(c.ctx, s.B * groups, V, [&](int64_t task, T* phase) {
+    const int64_t b = task / groups, g = task % groups;
+    if (dx) std::fill_n(dx + (b * s.C + g * s.Cg) * s.T, s.Cg * s.T, T(0));
+    for (int64_t o = g * s.Og; o < (g + 1) * s.Og; ++o) {
+      const T* line = dy + (b * s.O + o) * s.To;
+      for (int64_t p = 0; p < s.stride; ++p) {
+        copy_line(phase, 1, V, line, p - s.trim, s.stride, s.length(b), PadMode::zero);
+        for (int64_t ch = g * s.Cg; ch < (g + 1) * s.Cg; ++ch)
+          for (int64_t q = 0; p + q * s.stride < s.k; ++q) {
+            const int64_t at = (ch * s.Og + o % s.Og) * s.k + p + q * s.stride, from = (b * s.C + ch) * s.T;
+            if (dx) add_scaled(dx + from, phase + q, w[at], s.T);
+            if (dw) dw[b * weights + at] = dot(x + from, phase + q, s.T);
+          }
+      }
+      if (db) {
+        double sum = 0;
+        for (int64_t u = 0; u < s.length(b); ++u) sum += line[u];
+        db[b * s.O + o] = sum;
+      }
+    }
+  });
+  auto add_items = [&](const double* parts, T* to, int64_t n) {
+    for (int64_t i = 0; parts && i < n; ++i) {
+      double sum = 0;
+      for (int64_t b = 0; b < s.B; ++b) sum += parts[b * n + i];
+      to[i] += static_cast<T>(sum);
+    }
+  };
+  add_items(dw, dw ? c.din[1].as<T>() : nullptr, weights);
+  add_items(db, db ? c.din[2].as<T>() : nullptr, s.O);
+}
+
+}  // namespace
+
+void conv_transpose1d_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
+void conv_transpose1d_backward(Call& c) { A2S_BY_DTYPE(c, backward); }
+
+}  // namespace a2s
