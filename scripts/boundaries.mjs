@@ -5,7 +5,7 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ranks = [
-  ['contracts'],
+  ['contracts', 'espeak'],
   ['native'],
   ['text', 'audio'],
   ['data', 'codec', 'tts', 'weights'],

@@ -1,0 +1,76 @@
+import * as fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  cleanIpa,
+  comparableText,
+  decodeIpa,
+  encodeIpa,
+  languageCodes,
+  languageOf,
+  leadTokens,
+  normaliseText,
+  Phonemizer,
+  textEos,
+} from '../src/index.js';
+
+describe('normalisation', () => {
+  it('is idempotent and leaves no control characters', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        const once = normaliseText(text);
+        expect(normaliseText(once)).toBe(once);
+        expect(once).not.toMatch(/\p{Cc}/u);
+      }),
+    );
+  });
+  it('unifies quotes, dashes and spaces', () => {
+    expect(normaliseText(' l\u2019e\u0301te\u0301 \u2014 \u201Coui\u201D\u00A0! ')).toBe(`l'été - "oui" !`);
+  });
+  it('keeps the vowel signs of Hindi when texts are compared', () => {
+    expect(comparableText('हिंदी, में!')).toBe('हिंदी में');
+    expect(comparableText("Don't STOP - now")).toBe('dont stop now');
+  });
+});
+
+describe('tokens', () => {
+  it('are bytes and an end, and give the text back', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), (text) => {
+        const tokens = encodeIpa(text);
+        expect(tokens.at(-1)).toBe(textEos);
+        expect(decodeIpa(tokens)).toBe(new TextDecoder().decode(new TextEncoder().encode(text)));
+        expect(leadTokens(tokens).length).toBe([...decodeIpa(tokens)].length + 1);
+      }),
+    );
+  });
+  it('refuse an empty text', () => expect(() => encodeIpa('')).toThrow(/expected at least one phoneme/));
+});
+
+describe('languages', () => {
+  it('accept regions and refuse unknown codes with the known ones', () => {
+    expect(languageOf('pt_BR').voice).toBe('pt-br');
+    expect(languageOf('pt-PT').voice).toBe('pt');
+    expect(() => languageOf('xx')).toThrow(/expected one of .*pt.*got 'xx'\nhint: .*ipa/);
+  });
+});
+
+describe('phonemes', () => {
+  const phonemizer = new Phonemizer({ pt: { olá: 'ɔˈla' } });
+  afterAll(() => phonemizer.close());
+
+  it('drop separators, switches and secondary stress', () => {
+    expect(cleanIpa('(en)_t_ˈiː_m_(de) m_ˌeː_t_ɪ_ŋ')).toBe('tˈiːm meːtɪŋ');
+  });
+  it('keep pauses, follow the lexicon, and say numbers', async () => {
+    expect(await phonemizer.phonemize('Olá mundo, como vai você?', 'pt')).toBe('ɔˈla mˈũŋdʊ, komʊ vaɪ vosˈe?');
+    expect(await phonemizer.phonemize('1.5', 'en')).not.toContain('.');
+    expect(await phonemizer.phonemize('Yes... no; maybe!', 'en')).toMatch(/^[^,.!]+\. [^,.!]+, [^,.!]+!$/u);
+  });
+  it.each(languageCodes)('exist for %s', async (code) => {
+    const text = code === 'hi' ? 'नमस्ते दुनिया' : 'banana 12';
+    expect(await phonemizer.phonemize(text, code)).toMatch(/^[\p{L}\p{M}ˈː ]+$/u);
+  });
+  it('refuse a text without anything to say', async () => {
+    await expect(phonemizer.phonemize('… !', 'pt')).rejects.toThrow(/expected something to pronounce in 'pt'/);
+  });
+});
