@@ -51,7 +51,7 @@ export class Espeak {
 
   /** Ends the process once the answers that are under way have come. */
   close(): void {
-    this.#child?.stdin!.end();
+    this.#child?.stdin?.end();
     this.#child = undefined;
   }
 
