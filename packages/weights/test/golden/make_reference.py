@@ -1,13 +1,17 @@
-"""Writes reference.safetensors with the format's own library: every storage type, an empty tensor, metadata.
+"""Writes reference.{safetensors,ckpt,nemo} with the formats' own libraries: every storage type, views of every kind.
 
-Made with safetensors 0.8, torch 2.13:  python make_reference.py
+Made with Python 3.11, safetensors 0.8, torch 2.13:  python make_reference.py
 """
 
+import io
+import tarfile
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
+here = Path(__file__).parent
 special = [0.0, -0.0, 1.0, -2.5, float("inf"), float("-inf"), 2.0**-24, 65504.0]
 tensors = {
     "f64": torch.tensor([[1.0, 1e300], [-0.1, 2.0**-1074]], dtype=torch.float64),
@@ -24,4 +28,29 @@ tensors = {
     "empty": torch.zeros(2, 0, 3),
     "näme/\"quoted\"": torch.ones(1),
 }
-save_file(tensors, Path(__file__).with_name("reference.safetensors"), metadata={"format": "pt", "note": "ü"})
+save_file(tensors, here / "reference.safetensors", metadata={"format": "pt", "note": "ü"})
+
+counting = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
+views = {
+    "tied.a": counting,
+    "tied.b": counting,
+    "slice": counting[1, 1:],
+    "transposed": counting.transpose(0, 2),
+    "stepped": counting[:, ::2, 1::2],
+    "repeated": torch.arange(4.0)[1:2].expand(3),
+    "parameter": torch.nn.Parameter(torch.tensor([1.0, 2.0])),
+}
+state = OrderedDict({**tensors, **views})
+state._metadata = OrderedDict({"": {"version": 1}})
+torch.save(state, here / "reference.ckpt")
+
+config = b"target: example.Model\nembedding_dim: 2\n"
+with tarfile.open(here / "reference.nemo", "w:") as archive:
+    for name, data in [
+        ("./model_config.yaml", config),
+        ("./" + "0" * 32 + "_" + "long" * 30 + ".txt", b"behind a long name\n"),
+        ("./model_weights.ckpt", (here / "reference.ckpt").read_bytes()),
+    ]:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
