@@ -33,9 +33,10 @@ const sizeAndTime = (path) => {
   return `${relative(root, path)} ${size} ${mtimeMs}`;
 };
 
+/** Folders of the packages written in TypeScript. */
 function workspaces() {
   const packages = readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name));
-  return [join(root, 'native'), ...packages];
+  return [join(root, 'native'), ...packages].filter((dir) => existsSync(join(dir, 'tsconfig.json')));
 }
 
 /** What each step is made from. Packages enter the other two, for their headers and their types. */

@@ -49,6 +49,7 @@ beforeEach(() => {
     put(`native/${file}`);
     put(`packages/text/${file}`);
   }
+  put('packages/server/package.json');
   const turbo = `#!/bin/sh
 case $2 in
 build:addon) echo "built with $CXX"; mkdir -p native/build/Release; : > native/build/Release/align2speak_native.node ;;
