@@ -1,0 +1,128 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { DeviceError } from '@align2speak/contracts';
+import { errorFromNative } from './errors.js';
+
+export type DType = 'f32' | 'f64' | 'i32';
+/** The arrays that tensors are made from and read into: one for each DType. */
+export type TensorArray = Float32Array<ArrayBufferLike> | Float64Array<ArrayBufferLike> | Int32Array<ArrayBufferLike>;
+
+declare const kind: unique symbol;
+/** A native object of one kind. The addon refuses handles of another kind. */
+export interface Handle<Kind extends string> {
+  readonly [kind]: Kind;
+}
+export type TensorHandle = Handle<'tensor'>;
+export type CancelToken = Handle<'cancel'>;
+
+export interface NativeTensor {
+  handle: TensorHandle;
+  dtype: DType;
+  shape: number[];
+}
+
+/** What the addon is and runs on. */
+export interface NativeInfo {
+  version: string;
+  /** Best instruction set that both the kernels and this CPU have. */
+  isa: 'baseline' | 'avx2' | 'avx512' | 'avx512bf16';
+  /** Compute threads. */
+  threads: number;
+  compiler: string;
+  buildType: string;
+  cuda: boolean;
+}
+
+/** The contract of one op, as the core declares it; names are snake_case here. */
+export interface OpContract {
+  name: string;
+  summary: string;
+  formula: string;
+  source: string;
+  inputs: OpArg[];
+  outputs: OpArg[];
+  attrs: OpAttr[];
+  differentiable: boolean;
+  cudaForward: boolean;
+  cudaBackward: boolean;
+}
+
+export interface OpArg {
+  name: string;
+  /** Axes in memory order, e.g. `B T C`. */
+  axes: string;
+  doc: string;
+  kind: 'data' | 'param' | 'fixed' | 'ints';
+  optional: boolean;
+}
+
+export interface OpAttr {
+  name: string;
+  type: 'integer' | 'real' | 'boolean' | 'choice';
+  /** Value when none is given; for a choice its position. */
+  fallback: number;
+  low: number;
+  high: number;
+  doc: string;
+  choices: string[];
+}
+
+type Named<T> = Record<string, T>;
+
+/** The addon's functions. Whatever takes time returns a promise; an undefined token cannot be cancelled. */
+export interface Binding {
+  info(): NativeInfo;
+  setThreads(threads: number): Promise<void>;
+  setErrorFactory(factory: (code: string, message: string) => Error): void;
+  cancelToken(): CancelToken;
+  cancel(token: CancelToken): void;
+
+  tensorNew(array: TensorArray, shape: readonly number[]): NativeTensor;
+  tensorWrite(tensor: TensorHandle, array: TensorArray, begin: number, end: number): void;
+  tensorRead(tensor: TensorHandle, array: TensorArray, begin: number, end: number): void;
+  tensorDispose(tensor: TensorHandle): void;
+
+  opTable(): OpContract[];
+  runOp(
+    name: string,
+    inputs: Named<TensorHandle | undefined>,
+    attrs: Named<unknown>,
+    token: CancelToken | undefined,
+  ): Promise<Named<NativeTensor>>;
+  opGradients(
+    name: string,
+    inputs: Named<TensorHandle | undefined>,
+    attrs: Named<unknown>,
+    dOutputs: Named<TensorHandle | undefined>,
+    token: CancelToken | undefined,
+  ): Promise<Named<NativeTensor>>;
+}
+
+let loaded: Binding | undefined;
+
+/** The addon, loaded when first used. @throws DeviceError where it is not built, or built for another machine. */
+export function binding(): Binding {
+  loaded ??= load(process.env.ALIGN2SPEAK_ADDON ?? fileURLToPath(builtAddon));
+  return loaded;
+}
+
+/** Both src/ and dist/ lie beside build/. */
+const builtAddon = new URL('../build/Release/align2speak_native.node', import.meta.url);
+
+/** Loads the addon at a path. */
+export function load(path: string): Binding {
+  const hint = 'npm run setup';
+  if (!existsSync(path)) {
+    throw new DeviceError({ where: 'native', what: 'addon', expected: `the file ${path}`, got: 'none', hint });
+  }
+  try {
+    const addon: Binding = createRequire(import.meta.url)(path);
+    addon.setErrorFactory(errorFromNative);
+    return addon;
+  } catch (cause) {
+    const expected = `${path} to be built for ${process.platform}-${process.arch}`;
+    const [got] = String(cause).split('\n');
+    throw new DeviceError({ where: 'native', what: 'addon', expected, got: got!, hint, cause });
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * Tensors, operators and models in native code, behind asynchronous calls that never block the event loop.
+ *
+ * Calls run one after another on one engine thread per process, in the order they were made.
+ */
+export type { DType, NativeInfo, OpArg, OpAttr, OpContract, TensorArray } from './binding.js';
+export { type CallOptions, info, setThreads } from './engine.js';
+export * as ops from './ops.gen.js';
+export { Tensor } from './tensor.js';
