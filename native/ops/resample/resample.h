@@ -1,11 +1,10 @@
 // Sample-rate conversion by a Kaiser-windowed sinc, for any rational ratio.
 #pragma once
-#include "core/op.h"
+#include "ops/sequence/lengths.h"
 
 namespace a2s {
 
 void resample_axes(Axes& axes, const Call& c);
-void resample_check(const Call& c);
 void resample_forward(Call& c);
 void resample_backward(Call& c);
 double resample_flops(const Call& c);
@@ -26,7 +25,7 @@ inline const Op resample{
     .forward = resample_forward,
     .backward = resample_backward,
     .flops = resample_flops,
-    .check = resample_check,
+    .check = [](const Call& c) { check_ints(c, 1, 0, c.in[0].dim(1)); },
 };
 
 }  // namespace a2s

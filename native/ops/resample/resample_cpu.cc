@@ -13,7 +13,8 @@
 namespace a2s {
 namespace {
 
-constexpr int kUnroll = 32;            // taps are padded to a multiple of this
+constexpr int64_t kSide = 4;           // outputs at a time
+constexpr int kUnroll = 16;            // taps are padded to a multiple of this
 constexpr int64_t kMaxTerm = 1 << 16;  // of the reduced ratio: bounds the taps' memory
 
 struct PhaseKey {
@@ -52,21 +53,26 @@ struct Taps {
   }
 };
 
-/** n outputs from number j on. */
+/** n outputs from number j on, kSide at a time to keep the multipliers busy; the last group repeats its last output,
+ *  so that every output is summed in the same order. */
 template <class T>
 A2S_INLINE void convert_run(const T* x, T* y, int64_t n, int64_t j, const PhaseKey& key, const Taps<T>& taps) {
-  const int64_t whole = key.step / key.phases, part = key.step % key.phases;
+  const int64_t whole = key.step / key.phases, part = key.step % key.phases, count = taps.count;
   int64_t at = j * key.step / key.phases, phase = j * key.step % key.phases;
-  for (int64_t i = 0; i < n; ++i) {
-    const T *from = x + at, *w = taps.weights.data() + phase * taps.count;
-    T lanes[kUnroll] = {};
-    for (int64_t k = 0; k < taps.count; k += kUnroll)
-      for (int v = 0; v < kUnroll; ++v) lanes[v] += from[k + v] * w[k + v];
-    for (int half = kUnroll / 2; half > 0; half /= 2)
-      for (int v = 0; v < half; ++v) lanes[v] += lanes[v + half];
-    y[i] = lanes[0];
-    at += whole, phase += part;
-    if (phase >= key.phases) phase -= key.phases, ++at;
+  for (int64_t i = 0; i < n; i += kSide) {
+    const T *from[kSide], *w[kSide];
+    for (int64_t s = 0; s < kSide; ++s) {
+      from[s] = x + at, w[s] = taps.weights.data() + phase * count;
+      if (i + s + 1 >= n) continue;
+      at += whole, phase += part;
+      if (phase >= key.phases) phase -= key.phases, ++at;
+    }
+    const T *x0 = from[0], *x1 = from[1], *x2 = from[2], *x3 = from[3], *w0 = w[0], *w1 = w[1], *w2 = w[2], *w3 = w[3];
+    T sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+#pragma omp simd reduction(+ : sum0, sum1, sum2, sum3)
+    for (int64_t k = 0; k < count; ++k) sum0 += x0[k] * w0[k], sum1 += x1[k] * w1[k], sum2 += x2[k] * w2[k], sum3 += x3[k] * w3[k];
+    const T sums[kSide] = {sum0, sum1, sum2, sum3};
+    std::copy_n(sums, std::min(kSide, n - i), y + i);
   }
 }
 A2S_CLONES void convert(const float* x, float* y, int64_t n, int64_t j, const PhaseKey& k, const Taps<float>& t) { convert_run(x, y, n, j, k, t); }
@@ -118,14 +124,14 @@ void convert_all(const Call& c, const PhaseKey& key, const Tensor& x, X&& x_size
 template <class T>
 void forward(Call& c) {
   const Ratio r(c);
-  auto size = [&](int64_t b) { return c.in[1] ? c.in[1].as<int32_t>()[b] : c.in[0].dim(1); };
+  auto size = [&](int64_t b) { return length_of(c.in[1], b, c.in[0].dim(1)); };
   convert_all<T>(c, forward_key(c, r), c.in[0], size, c.out[0], [&](int64_t b) { return r.outputs(size(b)); });
 }
 template <class T>
 void backward(Call& c) {
   if (!c.din[0]) return;
   const Ratio r(c);
-  auto size = [&](int64_t b) { return c.in[1] ? c.in[1].as<int32_t>()[b] : c.in[0].dim(1); };
+  auto size = [&](int64_t b) { return length_of(c.in[1], b, c.in[0].dim(1)); };
   convert_all<T>(c, adjoint_key(c, r), c.dout[0], [&](int64_t b) { return r.outputs(size(b)); }, c.din[0], size);
 }
 
@@ -138,11 +144,6 @@ void resample_axes(Axes& axes, const Call& c) {
                 std::to_string(r.from));
   if (axes["S"] < 1) fail_shape("resample: x: expected at least 1 sample, got 0");
   axes.bind("So", r.outputs(axes["S"]));
-}
-void resample_check(const Call& c) {
-  for (int64_t b = 0; c.in[1] && b < c.in[1].size(); ++b)
-    if (const int32_t n = c.in[1].as<int32_t>()[b]; n < 0 || n > c.in[0].dim(1))
-      fail_shape("resample: lengths[" + std::to_string(b) + "]: expected 0 to " + std::to_string(c.in[0].dim(1)) + ", got " + std::to_string(n));
 }
 double resample_flops(const Call& c) {
   return 4 * c.num("zeros") / forward_key(c, Ratio(c)).bandwidth * static_cast<double>(c.out[0].size());

@@ -18,11 +18,10 @@
 //   speech front end of TitaNet: log_mel {16000 Hz, 512, 160, 400, 80 mels, norm slaney, power 2, pre_emphasis 0.97,
 //                   offset 2^-24, window hann_symmetric, pad zero}.
 #pragma once
-#include "core/op.h"
+#include "ops/sequence/lengths.h"
 
 namespace a2s {
 
-void lengths_check(const Call& c);
 double stft_flops(const Call& c);
 void stft_axes(Axes& axes, const Call& c);
 void stft_forward(Call& c);
@@ -58,7 +57,7 @@ inline const Op stft{
     .forward = stft_forward,
     .backward = stft_backward,
     .flops = stft_flops,
-    .check = lengths_check,
+    .check = [](const Call& c) { check_ints(c, 2, 0, c.in[0].dim(-1)); },
 };
 
 inline const Op log_stft{
@@ -75,7 +74,7 @@ inline const Op log_stft{
     .forward = log_stft_forward,
     .backward = log_stft_backward,
     .flops = stft_flops,
-    .check = lengths_check,
+    .check = [](const Call& c) { check_ints(c, 1, 0, c.in[0].dim(-1)); },
 };
 
 inline const Op log_mel{
@@ -105,7 +104,7 @@ inline const Op log_mel{
     .forward = log_mel_forward,
     .backward = log_mel_backward,
     .flops = stft_flops,
-    .check = lengths_check,
+    .check = [](const Call& c) { check_ints(c, 1, 0, c.in[0].dim(-1)); },
 };
 
 inline const Op masked_l1{
@@ -119,7 +118,7 @@ inline const Op masked_l1{
     .forward = masked_l1_forward,
     .backward = masked_l1_backward,
     .flops = [](const Call& c) { return 2.0 * c.in[0].size(); },
-    .check = lengths_check,
+    .check = [](const Call& c) { check_ints(c, 2, 0, c.in[0].dim(-1)); },
 };
 
 inline const Op spectral_convergence{
@@ -135,7 +134,7 @@ inline const Op spectral_convergence{
     .forward = spectral_convergence_forward,
     .backward = spectral_convergence_backward,
     .flops = [](const Call& c) { return 5.0 * c.in[0].size(); },
-    .check = lengths_check,
+    .check = [](const Call& c) { check_ints(c, 2, 0, c.in[0].dim(-1)); },
 };
 
 }  // namespace a2s

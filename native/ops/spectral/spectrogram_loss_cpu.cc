@@ -11,9 +11,8 @@ namespace {
 template <class F>
 void each_row(const Call& c, F&& f) {
   const int64_t C = c.in[0].dim(1), T = c.in[0].dim(2), rows = c.in[0].dim(0) * C;
-  const int32_t* lengths = c.in[2] ? c.in[2].as<int32_t>() : nullptr;
   c.ctx.pool.ranges(rows, (int64_t{1} << 16) / std::max<int64_t>(T, 1), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) f(r, r * T, lengths ? lengths[r / C] : T);
+    for (int64_t r = begin; r < end; ++r) f(r, r * T, length_of(c.in[2], r / C, T));
   });
 }
 
@@ -47,7 +46,7 @@ void l1_forward(Call& c) {
   for (int64_t item = 0; item < B; ++item) {
     double sum = 0;
     for (int64_t i = 0; i < C; ++i) sum += sums[item * C + i];
-    const int64_t n = c.in[2] ? c.in[2].as<int32_t>()[item] : frames;
+    const int64_t n = length_of(c.in[2], item, frames);
     loss += sum / static_cast<double>(C * std::max<int64_t>(n, 1));
   }
   c.out[0].as<T>()[0] = static_cast<T>(loss / static_cast<double>(B));

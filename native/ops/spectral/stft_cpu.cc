@@ -1,6 +1,4 @@
-#include <algorithm>
 #include <cmath>
-#include <string>
 
 #include "ops/spectral/frames.h"
 #include "ops/spectral/spectral.h"
@@ -51,16 +49,6 @@ void backward(Call& c) {
 }
 
 }  // namespace
-
-// The lengths are the last input of every op here and count along the last axis of the first.
-void lengths_check(const Call& c) {
-  const Tensor& lengths = c.in[c.op.inputs.size() - 1];
-  const int64_t most = c.in[0].dim(-1);
-  for (int64_t b = 0; lengths && b < lengths.size(); ++b)
-    if (const int32_t n = lengths.as<int32_t>()[b]; n < 0 || n > most)
-      fail_shape(std::string(c.op.name) + ": lengths[" + std::to_string(b) + "]: expected 0 to " + std::to_string(most) + ", got " +
-                 std::to_string(n));
-}
 
 double stft_flops(const Call& c) {
   const double n = c.num("n_fft");
