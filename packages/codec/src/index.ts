@@ -1,0 +1,2 @@
+/** The codec: codes from audio, audio from codes. */
+export { codecConfigFromWeights, type TensorShapes } from './config-from-weights.js';
