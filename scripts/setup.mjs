@@ -7,7 +7,7 @@ import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, st
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { aptLine, atLeast, buildTools, mayInstall, minimum } from './toolchain.mjs';
+import { aptLine, atLeast, buildTools, findCompiler, mayInstall, minimum } from './toolchain.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = join(root, '.cache', 'setup');
@@ -123,7 +123,7 @@ async function checkTools() {
     const lines = missing.map((tool) => `setup: tools: expected ${tool.wanted}, got ${tool.found ?? 'none'}`);
     throw new SetupError(`${lines.join('\n')}\nhint: on Debian or Ubuntu: ${aptLine(missing)}`);
   }
-  return buildTools().find((tool) => tool.name === 'compiler').command;
+  return findCompiler().command;
 }
 
 const turbo = (task) => [join(root, 'node_modules', '.bin', 'turbo'), 'run', task, '--output-logs=full'];

@@ -31,7 +31,7 @@ function findCmake() {
 }
 
 /** The first C++20 compiler: $CXX alone where it is set, else g++, clang++ and their versioned names. */
-function findCompiler() {
+export function findCompiler() {
   const versioned = [16, 15, 14, 13, 12, 11]
     .map((v) => `g++-${v}`)
     .concat([21, 20, 19, 18, 17, 16, 15, 14].map((v) => `clang++-${v}`));
@@ -53,6 +53,7 @@ function findCompiler() {
     apt: 'g++',
     found: seen.join(', ') || undefined,
     ok: false,
+    command: undefined,
   };
 }
 
@@ -61,7 +62,7 @@ function findMake() {
   return { name: 'make', wanted: 'make or ninja', apt: 'make', found, ok: !!found };
 }
 
-/** CMake, compiler and make as found here: { name, wanted, found, ok, apt, command }. */
+/** CMake, compiler and make as found here: { name, wanted, found, ok, apt }. */
 export function buildTools() {
   return [findCmake(), findCompiler(), findMake()];
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { buildTools } from '../scripts/toolchain.mjs';
+import { findCompiler } from '../scripts/toolchain.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 let copy = '';
@@ -27,8 +27,7 @@ afterEach(() => rmSync(copy, { recursive: true }));
 
 it('writes an op that compiles and fails one test', () => {
   expect(scaffold('op', 'column_gain').status).toBe(0);
-  const compiler = buildTools().find((tool) => tool.name === 'compiler')!.command!;
-  const build = start(compiler, [
+  const build = start(findCompiler().command!, [
     ...['-std=c++20', '-O1', '-fopenmp-simd', '-pthread', `-DA2S_SOURCE_DIR="${join(copy, 'native')}"`],
     ...[`-I${join(copy, 'native')}`, `-I${join(root, 'native')}`],
     ...['native/ops/ops.cc', 'native/ops/column_gain/column_gain_cpu.cc'],
