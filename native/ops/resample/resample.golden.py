@@ -39,7 +39,7 @@ def record(case, attrs, samples, lengths):
     metadata[case] = json.dumps({"attrs": attrs})
 
 
-record("22050 to 16000", {"from": 22050, "to": 16000, "zeros": 64, "beta": 11.5, "rolloff": 0.94}, 210, [210, 0, 101])
+record("22050 to 16000", {"from": 22050, "to": 16000, "zeros": 64, "beta": 11.5, "rolloff": 0.945}, 210, [210, 0, 101])
 record("16000 to 22050", {"from": 16000, "to": 22050, "zeros": 9, "beta": 6.0, "rolloff": 0.9}, 120, [120, 55])
 record("48000 to 8000", {"from": 48000, "to": 8000, "zeros": 5, "beta": 8.0, "rolloff": 0.85}, 200, [200])
 

@@ -140,11 +140,11 @@ def losses(B, C, T, lengths):
 
 
 hann = window_of("hann", 24)
-stft("stft, reflected, normalized", {"n_fft": 24, "hop": 7, "pad": "reflect", "normalized": True}, wave(2, 31, [31, 19]), hann)
+stft("stft, reflected, normalized", {"n_fft": 24, "hop": 13, "pad": "reflect", "normalized": True}, wave(2, 31, [31, 19]), hann)
 stft("stft, no padding, short window", {"n_fft": 30, "hop": 11, "pad": "none"}, wave(1, 55), torch.rand(17, dtype=torch.float64))
 stft("stft, items shorter than the padding", {"n_fft": 20, "hop": 5, "pad": "reflect"}, wave(4, 7, [7, 1, 0, 3]), window_of("hann_symmetric", 20))
-log_stft("log_stft, codec", {"n_fft": 20, "hop": 5, "window": "hann_symmetric", "pad": "reflect", "eps": 1e-5, "offset": 1.0}, wave(2, 31, [31, 17]))
-log_stft("log_stft, small recipe", {"n_fft": 40, "hop": 10, "win": 33, "pad": "zero", "eps": 1e-7, "offset": 0.01}, wave(1, 35))
+log_stft("log_stft, codec", {"n_fft": 20, "hop": 9, "window": "hann_symmetric", "pad": "reflect", "eps": 1e-5, "offset": 1.0}, wave(2, 31, [31, 17]))
+log_stft("log_stft, small recipe", {"n_fft": 40, "hop": 17, "win": 33, "pad": "zero", "eps": 1e-7, "offset": 0.01}, wave(1, 35))
 log_mel("log_mel, codec", {"sample_rate": 22050, "n_fft": 32, "hop": 8, "window": "hann_symmetric", "pad": "zero", "n_mels": 5, "eps": 1e-5, "offset": 1.0}, wave(2, 60, [60, 33]))
 log_mel("log_mel, speaker front end", {"sample_rate": 16000, "n_fft": 512, "hop": 160, "win": 400, "window": "hann_symmetric", "pad": "zero", "n_mels": 80, "norm": "slaney", "power": 2, "offset": 2.0**-24, "pre_emphasis": 0.97}, wave(1, 170))
 log_mel("log_mel, judges", {"sample_rate": 22050, "n_fft": 1024, "hop": 256, "pad": "zero", "n_mels": 80, "offset": 0.01}, wave(1, 130))
