@@ -126,7 +126,7 @@ async function checkTools() {
   return findCompiler().command;
 }
 
-const turbo = (task) => [join(root, 'node_modules', '.bin', 'turbo'), 'run', task, '--output-logs=full'];
+const turbo = (task) => [join(root, 'node_modules', '.bin', 'turbo'), 'run', task, '--output-logs=full', '--log-prefix=none'];
 const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
 
 const steps = {
@@ -139,11 +139,11 @@ const steps = {
       const CXX = await checkTools();
       return run('addon', turbo('build:addon'), { CXX, CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()) });
     },
-    hint: '`rm -rf native/build`, then `npm run setup`; `npm run doctor` shows what was found here',
+    hint: 'correct what the lines above name, or start over: `rm -rf native/build && npm run setup`',
   },
   typescript: {
     start: () => run('typescript', turbo('build:ts')),
-    hint: 'correct the lines above, then `npm run setup`',
+    hint: 'correct what the lines above name, then `npm run setup`',
   },
 };
 
