@@ -3,10 +3,12 @@
 //   align2speak_check golden [op…]    tensors computed by PyTorch
 //   align2speak_check unit [filter]   everything else
 //   align2speak_check bench [op…]     time of the cases marked "bench" (JSON lines)
+//   align2speak_check bench gemm|pool time of the matrix product or of fork and join
 //   align2speak_check list            names of the ops
 // Options: --device cuda (ops, bench), --threads N.
 #include <cstring>
 
+#include "test/bench.h"
 #include "test/op_cases.h"
 #include "test/test.h"
 
@@ -75,6 +77,8 @@ int main(int argc, char** argv) {
     for (const a2s::Op* op : a2s::all_ops()) std::cout << op->name << "\n";
     return 0;
   }
+  if (command == "bench" && options.names == std::vector<std::string>{"gemm"}) return bench_gemm(), 0;
+  if (command == "bench" && options.names == std::vector<std::string>{"pool"}) return bench_pool(), 0;
   if (command == "bench") return bench(options);
   if (command == "ops") check_ops(options);
   else if (command == "golden") check_goldens(options);

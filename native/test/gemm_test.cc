@@ -1,0 +1,188 @@
+// gemm() against a plain product in a wider type, and the promise that an element's bits depend on its row, its column
+// and K alone.
+#include <algorithm>
+#include <vector>
+
+#include "core/cpu.h"
+#include "core/math.h"
+#include "core/rng.h"
+#include "ops/gemm/gemm.h"
+#include "ops/gemm/gemm_kernel.h"
+#include "test/test.h"
+
+namespace a2s::test {
+namespace {
+
+template <class T>
+std::vector<T> noise(int64_t n, uint64_t seed) {
+  std::vector<T> v(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) v[i] = static_cast<T>(Rng{seed, 7}.normal(0, i));
+  return v;
+}
+
+template <class T>
+T at(const Matrix<T>& m, int64_t i, int64_t j) {
+  return m.transposed ? m.row(j)[i] : m.row(i)[j];
+}
+
+/** Fails unless |C - A·B| stays below the rounding of a sum of K products. */
+template <class T>
+void check_product(int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const Matrix<T>& B, const T* C, int64_t ldc) {
+  const double eps = sizeof(T) == 4 ? 6e-8 : 1.2e-16;
+  for (int64_t i = 0; i < M; ++i)
+    for (int64_t j = 0; j < N; ++j) {
+      long double sum = 0, size = 0;
+      for (int64_t k = 0; k < K; ++k) {
+        const long double p = static_cast<long double>(at(A, i, k)) * at(B, k, j);
+        sum += p, size += p < 0 ? -p : p;
+      }
+      CHECK_NEAR(C[i * ldc + j], static_cast<double>(sum), 1e-30 + 12 * eps * static_cast<double>(size));
+    }
+}
+
+template <class T>
+std::vector<T> packed_copy(const Context& ctx, int64_t K, int64_t N, const Matrix<T>& B) {
+  std::vector<T> memory(static_cast<size_t>(packed_size<T>(K, N)), T(NAN));
+  pack(ctx, K, N, B, memory.data());
+  return memory;
+}
+
+template <class T>
+void all_forms(int64_t M, int64_t N, int64_t K) {
+  Context ctx = test_context();
+  const int64_t pad = 3, ldc = N + 2;
+  for (bool ta : {false, true})
+    for (bool tb : {false, true}) {
+      const int64_t lda = (ta ? M : K) + pad, ldb = (tb ? K : N) + pad;
+      const auto a = noise<T>((ta ? K : M) * lda, 1), b = noise<T>((tb ? N : K) * ldb, 2);
+      const Matrix<T> A{a.data(), lda, ta}, B{b.data(), ldb, tb};
+      std::vector<T> c(static_cast<size_t>(M * ldc), T(-9)), d = c;
+      gemm(ctx, M, N, K, A, B, c.data(), ldc);
+      check_product(M, N, K, A, B, c.data(), ldc);
+      for (int64_t i = 0; i < M; ++i) CHECK(c[i * ldc + N] == -9 && c[i * ldc + N + 1] == -9);
+      const auto packed = packed_copy(ctx, K, N, B);
+      gemm(ctx, M, A, Packed<T>{packed.data(), K, N}, d.data(), ldc);
+      CHECK(c == d);
+    }
+}
+
+}  // namespace
+
+TEST(gemm_matches_a_plain_product) {
+  const int64_t sizes[][3] = {{1, 1, 1},   {1, 33, 5},    {2, 7, 300},   {13, 65, 257}, {24, 100, 512}, {37, 31, 29},
+                              {100, 3, 9}, {391, 40, 31}, {12, 512, 16}, {5, 64, 770},  {800, 17, 3}};
+  for (auto [M, N, K] : sizes) {
+    all_forms<float>(M, N, K);
+    all_forms<double>(M, N, K);
+  }
+}
+
+TEST(gemm_of_nothing) {
+  Context ctx = test_context();
+  float c[6] = {1, 2, 3, 4, 5, 6}, bias[3] = {10, 20, 30}, none = 0;
+  gemm(ctx, 0, 3, 4, {&none, 4}, {&none, 3}, c, 3);
+  gemm(ctx, 2, 0, 4, {&none, 4}, {&none, 0}, c, 3);
+  CHECK(c[0] == 1 && c[5] == 6);
+  gemm(ctx, 2, 3, 0, {&none, 0}, {&none, 3}, c, 3, {.accumulate = true, .bias = bias});
+  CHECK(c[0] == 11 && c[5] == 36);
+  gemm(ctx, 2, 3, 0, {&none, 0}, {&none, 3}, c, 3);
+  CHECK(c[0] == 0 && c[5] == 0);
+}
+
+TEST(gemm_epilogue) {
+  Context ctx = test_context();
+  const int64_t M = 29, N = 45, K = 300;
+  const auto a = noise<double>(M * K, 1), b = noise<double>(K * N, 2), bias = noise<double>(N, 3), old = noise<double>(M * N, 4);
+  std::vector<double> plain(M * N), pre(M * N), c = old;
+  gemm(ctx, M, N, K, {a.data(), K}, {b.data(), N}, plain.data(), N);
+  gemm(ctx, M, N, K, {a.data(), K}, {b.data(), N}, c.data(), N, {.accumulate = true, .bias = bias.data(), .gelu = true, .pre = pre.data()});
+  for (int64_t i = 0; i < M * N; ++i) {
+    CHECK_NEAR(pre[i], plain[i] + old[i] + bias[i % N], 1e-12);
+    CHECK_NEAR(c[i], math::gelu(pre[i]), 0);
+  }
+}
+
+TEST(gemm_reads_overlapping_rows_and_groups) {
+  // Windows of 3 frames of 5 channels over 2 padded items of 9 frames: row (b, t) starts at frame t of item b.
+  Context ctx = test_context();
+  const int64_t items = 2, frames = 9, channels = 5, taps = 3, windows = frames - taps + 1, N = 34, K = taps * channels;
+  const auto x = noise<float>(items * frames * channels, 1), w = noise<float>(N * K, 2), dy = noise<float>(items * windows * N, 3);
+  const Matrix<float> rows{x.data(), channels, false, windows, frames * channels};
+  std::vector<float> y(items * windows * N), dw(N * K), gathered;
+  for (int64_t r = 0; r < items * windows; ++r) gathered.insert(gathered.end(), rows.row(r), rows.row(r) + K);
+  gemm(ctx, items * windows, N, K, rows, {w.data(), K, true}, y.data(), N);
+  check_product(items * windows, N, K, {gathered.data(), K}, {w.data(), K, true}, y.data(), N);
+  gemm(ctx, N, K, items * windows, {dy.data(), N, true}, rows, dw.data(), K);
+  check_product(N, K, items * windows, {dy.data(), N, true}, {gathered.data(), K}, dw.data(), K);
+}
+
+TEST(gemm_rows_do_not_depend_on_other_rows) {
+  Context ctx = test_context();
+  const int64_t M = 101, N = 130, K = 600;
+  const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2), bias = noise<float>(N, 3);
+  const auto packed = packed_copy<float>(ctx, K, N, {b.data(), N});
+  std::vector<float> whole(M * N), part(M * N);
+  const Epilogue<float> epilogue{.bias = bias.data(), .gelu = true};
+  gemm(ctx, M, N, K, {a.data(), K}, {b.data(), N}, whole.data(), N, epilogue);
+  for (int64_t count : {1, 2, 5, 12, 13, 24, 100}) {
+    for (int64_t i = 0; i < M; i += count)
+      gemm(ctx, std::min(count, M - i), {a.data() + i * K, K}, Packed<float>{packed.data(), K, N}, part.data() + i * N, N, epilogue);
+    CHECK(part == whole);
+  }
+  gemm(ctx, M, 1, K, {a.data(), K}, {b.data() + 77, N}, part.data(), 1, {.bias = bias.data() + 77, .gelu = true});
+  for (int64_t i = 0; i < M; ++i) CHECK(part[i] == whole[i * N + 77]);
+}
+
+TEST(gemm_same_bits_for_any_number_of_threads) {
+  const int64_t M = 500, N = 300, K = 400;
+  const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2);
+  std::vector<float> first(M * N), c(M * N);
+  for (int threads : {1, 2, 3, 5}) {
+    Pool pool(threads);
+    gemm({pool, test_scratch()}, M, N, K, {a.data(), M, true}, {b.data(), K, true}, c.data(), N);
+    if (threads == 1) first = c;
+    CHECK(c == first);
+  }
+}
+
+TEST(gemm_passes_on_nan_and_infinity) {
+  Context ctx = test_context();
+  const int64_t N = 20;
+  std::vector<float> a{NAN, 1, INFINITY, 0}, b(2 * N, 0.f), c(2 * N);
+  b[N] = 1;
+  gemm(ctx, 2, N, 2, {a.data(), 2}, {b.data(), N}, c.data(), N);
+  CHECK(std::isnan(c[0]) && std::isnan(c[N - 1]) && std::isnan(c[N]));
+}
+
+/** Every kernel this CPU can run, not only the chosen ones. */
+template <class T>
+static void check_kernels(const gemm_detail::Kernels<T>& k) {
+  const int64_t kc = 19, stride = gemm_detail::kRowStride;
+  const auto a = noise<T>(k.rows * stride, 1), panel = noise<T>(kc * k.columns, 2);
+  for (int rows = 1; rows <= k.rows; ++rows)
+    for (bool add : {false, true}) {
+      const auto old = noise<T>(rows * k.columns, 3);
+      auto c = old;
+      k.tile[rows](kc, a.data(), panel.data(), c.data(), k.columns, add);
+      if (add)
+        for (size_t i = 0; i < c.size(); ++i) c[i] -= old[i];
+      check_product(rows, k.columns, kc, Matrix<T>{a.data(), stride}, Matrix<T>{panel.data(), k.columns}, c.data(), k.columns);
+    }
+  std::vector<const T*> rows;
+  for (int i = 0; i < k.lanes; ++i) rows.push_back(a.data() + i * 40);
+  std::vector<T> out(37 * (k.lanes + 1));
+  k.transpose(rows.data(), 37, out.data(), k.lanes + 1);
+  for (int64_t j = 0; j < 37; ++j)
+    for (int i = 0; i < k.lanes; ++i) CHECK(out[j * (k.lanes + 1) + i] == a[i * 40 + j]);
+}
+
+TEST(gemm_kernels_of_every_instruction_set) {
+  using namespace gemm_detail;
+  check_kernels(kBaselineF32), check_kernels(kBaselineF64);
+#if defined(__x86_64__)
+  if (cpu_isa() >= Isa::avx2) check_kernels(kAvx2F32), check_kernels(kAvx2F64);
+  if (cpu_isa() >= Isa::avx512) check_kernels(kAvx512F32), check_kernels(kAvx512F64);
+#endif
+}
+
+}  // namespace a2s::test
