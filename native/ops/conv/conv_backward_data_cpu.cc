@@ -25,6 +25,15 @@ struct Span {
       : low((begin - phase + stride - 1) / stride), high((end - phase + stride - 1) / stride) {}
 };
 
+/** to[u0 + j * step] = from[j]; what falls outside [0, size) goes to `added`, whose index counts from there too. */
+template <class T>
+void scatter(const T* from, int64_t n, T* to, int64_t size, T* added, int64_t u0, int64_t step) {
+  int64_t j = 0, u = u0;
+  for (; j < n && u < 0; ++j, u += step) added[u] = from[j];
+  for (; j < n && u < size; ++j, u += step) to[u] = from[j];
+  for (; j < n; ++j, u += step) added[u - size] = from[j];
+}
+
 }  // namespace
 
 template <class T>
@@ -55,16 +64,17 @@ void conv_backward_data(const Call& c, const ConvShape& s) {
           const int64_t qh = (kh * s.dilation_h - ph) / s.stride_h, qw = (kw * s.dilation_w - pw) / s.stride_w;
           offset[r] = static_cast<int32_t>(o * plane + (reach_h - qh) * wide + reach_w - qw);
         }
-    c.ctx.pool.ranges(s.groups * panels.count, 1 + 65536 / (R * 8 + 1), [&](int64_t begin, int64_t end) {
-      for (int64_t at = begin; at < end; ++at) {
-        const int64_t g = at / panels.count, first = panels.begin(at % panels.count), M = panels.height(at % panels.count);
-        T* to = filters + (g * s.Cg + first) * R;
-        for (int64_t o = 0; o < s.Og; ++o)
+    c.ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps()), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o)  // filter by filter, as they lie
+        for (int64_t at = 0; at < panels.count; ++at) {
+          const int64_t first = panels.begin(at), M = panels.height(at);
+          T* to = filters + (o / s.Og * s.Cg + first) * R + o % s.Og * th.count * tw.count * M;
           for (int64_t i = 0; i < th.count; ++i)
-            for (int64_t j = 0; j < tw.count; ++j)
-              for (int64_t m = 0; m < M; ++m)
-                *to++ = w[(((g * s.Og + o) * s.Cg + first + m) * s.kh + th.first + i * th.step) * s.kw + tw.first + j * tw.step];
-      }
+            for (int64_t j = 0; j < tw.count; ++j, to += M) {
+              const T* from = w + ((o * s.Cg + first) * s.kh + th.first + i * th.step) * s.kw + tw.first + j * tw.step;
+              for (int64_t m = 0; m < M; ++m) to[m] = from[m * s.taps()];
+            }
+        }
     });
 
     const int64_t items = s.B * s.groups * blocks.count(), parts = panel_parts(panels.count, items, 2.0 * s.B * s.C * R * blocks.H * blocks.W);
@@ -81,21 +91,19 @@ void conv_backward_data(const Call& c, const ConvShape& s) {
           else copy_line(to, 1, wide, line, vw.low + k.w0 - reach_w, 1, s.length(b), PadMode::zero);
         }
 
-      T* sums = rows + packed;
+      const int64_t u0 = (vw.low + k.w0) * s.stride_w + pw - s.pad_w;  // of the first column, in x
+      const bool direct = k.h == 1 && s.stride_w == 1 && u0 >= 0 && u0 + k.w <= s.W;
       for (int64_t i = part * panels.count / parts; i < (part + 1) * panels.count / parts; ++i) {
-        const int64_t first = g * s.Cg + panels.begin(i), M = panels.height(i), n = (k.h - 1) * wide + k.w;
-        tap_product(TapProduct<T>{filters + first * R, M, rows, offset, R, sums, n, n});
+        const int64_t first = g * s.Cg + panels.begin(i), M = panels.height(i);
+        const int64_t line = (b * s.C + first) * s.H + (vh.low + k.h0) * s.stride_h + ph - s.pad_h;
+        TapProduct<T> product{filters + first * R, M, rows, offset, R, dx + line * s.W + u0, s.H * s.W, (k.h - 1) * wide + k.w};
+        if (!direct) product.y = rows + packed, product.ldy = product.N;
+        tap_product(product);
+        if (direct) continue;
         for (int64_t m = 0; m < M; ++m)
           for (int64_t h = 0; h < k.h; ++h) {
-            const int64_t line = (b * s.C + first + m) * s.H + (vh.low + k.h0 + h) * s.stride_h + ph - s.pad_h;
-            const int64_t u0 = (vw.low + k.w0) * s.stride_w + pw - s.pad_w;  // of the first column, in x
-            const T* from = sums + m * n + h * wide;
-            T *to = dx + line * s.W, *added = edges + line * edge;
-            for (int64_t j = 0, u = u0; j < k.w; ++j, u += s.stride_w) {
-              if (u < 0) added[u + left] = from[j];
-              else if (u >= s.W) added[left + u - s.W] = from[j];
-              else to[u] = from[j];
-            }
+            const int64_t to = line + m * s.H + h * s.stride_h;
+            scatter(product.y + m * product.ldy + h * wide, k.w, dx + to * s.W, s.W, edges + to * edge + left, u0, s.stride_w);
           }
       }
     });

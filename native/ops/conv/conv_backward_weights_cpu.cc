@@ -2,8 +2,25 @@
 // dy (panel by outputs) with rows of channels, one row an output. Where taps are neighbours their channels are too, and one
 // product serves all taps of a row. Each piece of the outputs keeps its own sum; pieces are added in order.
 #include "ops/conv/conv_shape.h"
+#include "ops/conv/transpose_lines.h"
 
 namespace a2s {
+namespace {
+
+/** to[j, c] = the padded row c at start + j, for `n` positions of `channels` rows that lie `step` apart. */
+template <class T>
+void pack_positions(T* to, const T* from, int64_t channels, int64_t step, int64_t start, int64_t n, int64_t size, PadMode mode) {
+  const int64_t begin = std::clamp<int64_t>(-start, 0, n), end = std::clamp<int64_t>(size - start, begin, n);
+  auto outside = [&](int64_t j) {
+    const int64_t at = padded_source(start + j, size, mode);
+    for (int64_t ch = 0; ch < channels; ++ch) to[j * channels + ch] = at < 0 ? T(0) : from[ch * step + at];
+  };
+  for (int64_t j = 0; j < begin; ++j) outside(j);
+  if (end > begin) transpose_lines(to + begin * channels, from + start + begin, channels, step, end - begin);
+  for (int64_t j = end; j < n; ++j) outside(j);
+}
+
+}  // namespace
 
 template <class T>
 void conv_backward_weights(const Call& c, const ConvShape& s) {
@@ -26,9 +43,7 @@ void conv_backward_weights(const Call& c, const ConvShape& s) {
     T* to = partial + (piece * s.groups + g) * s.Og * s.Cg * s.taps();
     T* gradients = rows + packed;
     int32_t* offset = reinterpret_cast<int32_t*>(gradients + panel_size);
-    for (int64_t i = 0; i < s.kh; ++i)
-      std::fill(to + (i * s.Og + panels.begin(begin)) * s.kw * s.Cg, to + (i * s.Og + panels.begin(end)) * s.kw * s.Cg, T(0));
-
+    bool started = false;
     for (int64_t step = piece * steps / pieces; step < (piece + 1) * steps / pieces; ++step) {
       const int64_t b = step / blocks.count();
       Blocks::Block k = blocks.at(step % blocks.count());
@@ -43,37 +58,36 @@ void conv_backward_weights(const Call& c, const ConvShape& s) {
           std::fill_n(row, wide * s.Cg, T(0));
           continue;
         }
-        for (int64_t j = 0; j < wide; j += 32)  // in short runs, so that the lines written stay in the L1 cache
-          for (int64_t ch = 0; ch < s.Cg; ++ch)
-            copy_line(row + j * s.Cg + ch, s.Cg, std::min<int64_t>(32, wide - j), x + ((b * s.C + g * s.Cg + ch) * s.H + from) * s.W,
-                      k.w0 * s.stride_w + j - s.pad_w, 1, s.W, s.mode);
+        pack_positions(row, x + ((b * s.C + g * s.Cg) * s.H + from) * s.W, s.Cg, s.H * s.W, k.w0 * s.stride_w - s.pad_w, wide, s.W, s.mode);
       }
       for (int64_t p = begin; p < end; ++p) {
         const int64_t first = panels.begin(p), M = panels.height(p), R = k.h * k.w;
-        for (int64_t m = 0; m < M; ++m)
-          for (int64_t h = 0; h < k.h; ++h) {
-            const T* line = dy + ((b * s.O + g * s.Og + first + m) * s.Ho + k.h0 + h) * s.Wo + k.w0;
-            for (int64_t j = 0; j < k.w; ++j) gradients[(h * k.w + j) * M + m] = line[j];
-          }
+        for (int64_t h = 0; h < k.h; ++h)
+          transpose_lines(gradients + h * k.w * M, dy + ((b * s.O + g * s.Og + first) * s.Ho + k.h0 + h) * s.Wo + k.w0, M, s.Ho * s.Wo, k.w);
         const int64_t run = s.dilation_w == 1 ? s.kw : 1;  // neighbouring taps in one product
         for (int64_t i = 0; i < s.kh; ++i)
           for (int64_t j = 0; j < s.kw; j += run)
             tap_product(TapProduct<T>{gradients, M, rows + (i * s.dilation_h * wide + j * s.dilation_w) * s.Cg, offset, R,
-                                      to + ((i * s.Og + first) * s.kw + j) * s.Cg, s.kw * s.Cg, run * s.Cg, nullptr, true});
+                                      to + ((i * s.Og + first) * s.kw + j) * s.Cg, s.kw * s.Cg, run * s.Cg, nullptr, started});
       }
+      started = true;
     }
+    for (int64_t i = 0; i < s.kh && !started; ++i)
+      std::fill(to + (i * s.Og + panels.begin(begin)) * s.kw * s.Cg, to + (i * s.Og + panels.begin(end)) * s.kw * s.Cg, T(0));
   });
 
   c.ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps() * pieces), [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o)
-      for (int64_t ch = 0; ch < s.Cg; ++ch)
-        for (int64_t i = 0; i < s.kh; ++i)
-          for (int64_t j = 0; j < s.kw; ++j) {
-            T sum = 0;
-            for (int64_t piece = 0; piece < pieces; ++piece)
-              sum += partial[((((piece * s.groups + o / s.Og) * s.kh + i) * s.Og + o % s.Og) * s.kw + j) * s.Cg + ch];
-            dw[((o * s.Cg + ch) * s.kh + i) * s.kw + j] += sum;
+      for (int64_t i = 0; i < s.kh; ++i)
+        for (int64_t j = 0; j < s.kw; ++j) {
+          const T* from = partial + (((o / s.Og * s.kh + i) * s.Og + o % s.Og) * s.kw + j) * s.Cg;
+          T* to = dw + (o * s.Cg * s.kh + i) * s.kw + j;
+          for (int64_t ch = 0; ch < s.Cg; ++ch) {
+            T sum = from[ch];
+            for (int64_t piece = 1; piece < pieces; ++piece) sum += from[piece * s.weights() + ch];
+            to[ch * s.taps()] += sum;
           }
+        }
   });
 }
 

@@ -1,25 +1,9 @@
 // y: per block of outputs the input it sees is laid out once, split by stride phase, so that tap (c, i, j) of all
 // outputs of the block is one contiguous row; then the panels of filters run over these rows.
 #include "ops/conv/conv_shape.h"
+#include "ops/conv/transpose_lines.h"
 
 namespace a2s {
-namespace {
-
-/** [R, M] panels of the filters of one group, one after the other. */
-template <class T>
-void pack_filters(const Context& ctx, const T* w, T* packed, int64_t R, const Panels& panels) {
-  ctx.pool.ranges(panels.count, 1 + 65536 / (R * 8), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = panels.begin(i), M = panels.height(i);
-      T* to = packed + first * R;
-      for (int64_t r = 0; r < R; ++r)
-        for (int64_t m = 0; m < M; ++m) to[r * M + m] = w[(first + m) * R + r];
-    }
-  });
-}
-
-}  // namespace
-
 template <class T>
 void conv_forward(const Call& c, const ConvShape& s) {
   const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *bias = c.in[2] ? c.in[2].as<T>() : nullptr;
@@ -37,7 +21,12 @@ void conv_forward(const Call& c, const ConvShape& s) {
 
   const Panels panels(s.Og, tap_panel<T>());
   T* filters = c.scratch<T>(s.weights());
-  for (int64_t g = 0; g < s.groups; ++g) pack_filters(c.ctx, w + g * s.Og * R, filters + g * s.Og * R, R, panels);
+  c.ctx.pool.ranges(s.groups * panels.count, 1 + 8192 / R, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = (i / panels.count * s.Og + panels.begin(i % panels.count)) * R;
+      transpose_lines(filters + first, w + first, panels.height(i % panels.count), R, R);
+    }
+  });
 
   const int64_t items = s.B * s.groups * blocks.count(), parts = panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo);
   const int64_t packed = s.Cg * phases * plane + kTapSlack, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
