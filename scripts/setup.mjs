@@ -126,7 +126,13 @@ async function checkTools() {
   return findCompiler().command;
 }
 
-const turbo = (task) => [join(root, 'node_modules', '.bin', 'turbo'), 'run', task, '--output-logs=full', '--log-prefix=none'];
+const turbo = (task) => [
+  join(root, 'node_modules', '.bin', 'turbo'),
+  'run',
+  task,
+  '--output-logs=full',
+  '--log-prefix=none',
+];
 const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
 
 const steps = {
