@@ -1,0 +1,218 @@
+#include "sampling/distribution.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "core/math.h"
+
+namespace a2s {
+namespace {
+
+// Everything below is inlined into the clones at the end of the file.
+
+template <class T>
+constexpr T kInf = std::numeric_limits<T>::infinity();
+
+/** Integers in the order of the floating-point numbers they stand for; its own inverse but for the type. */
+template <class T>
+using Key = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+template <class To, class From>
+A2S_INLINE To reinterpret(From x) {
+  To y;
+  std::memcpy(&y, &x, sizeof y);
+  return y;
+}
+template <class I>
+A2S_INLINE I fold(I bits) {
+  return bits ^ ((bits >> (8 * sizeof(I) - 1)) & std::numeric_limits<I>::max());
+}
+template <class T>
+A2S_INLINE Key<T> key_of(T x) {
+  return fold(reinterpret<Key<T>>(x));
+}
+template <class T>
+A2S_INLINE T from_key(Key<T> key) {
+  return reinterpret<T>(fold(key));
+}
+/** Rounded down, without overflow. */
+template <class I>
+A2S_INLINE I midpoint(I low, I high) {
+  return (low & high) + ((low ^ high) >> 1);
+}
+
+/** NaN when an element is NaN or +inf. */
+template <class T>
+A2S_INLINE T maximum(const T* z, int64_t V) {
+  T top = -kInf<T>;
+  int32_t bad = 0;
+#pragma omp simd reduction(max : top) reduction(| : bad)
+  for (int64_t i = 0; i < V; ++i) {
+    top = z[i] > top ? z[i] : top;
+    bad |= !(z[i] < kInf<T>);
+  }
+  return bad ? std::numeric_limits<T>::quiet_NaN() : top;
+}
+
+/** How many elements are >= t, and their weight. */
+template <class T>
+struct Tail {
+  Key<T> count;
+  T mass;
+};
+template <class T>
+A2S_INLINE Key<T> count_from(const T* z, int64_t V, T t) {
+  Key<T> count = 0;
+#pragma omp simd reduction(+ : count)
+  for (int64_t i = 0; i < V; ++i) count += z[i] >= t;
+  return count;
+}
+template <class T>
+A2S_INLINE Tail<T> tail_from(const T* z, const T* w, int64_t V, T t) {
+  Key<T> count = 0;
+  T mass = 0;
+#pragma omp simd reduction(+ : count, mass)
+  for (int64_t i = 0; i < V; ++i) {
+    count += z[i] >= t;
+    mass += z[i] >= t ? w[i] : T(0);
+  }
+  return {count, mass};
+}
+
+// Selection by bisection over the ordered keys: each step is one vectorised pass, and it ends as soon as the kept set
+// is known, after about 15 passes; no copy, no order of elements, exact.
+
+/** The largest t with at least k elements >= t (or one that keeps the same elements). */
+template <class T>
+A2S_INLINE T kth_largest(const T* z, int64_t V, int64_t k, T top) {
+  Key<T> low = key_of(-kInf<T>), high = key_of(top) + 1;  // count(low) >= k > count(high)
+  while (high - 1 > low) {
+    const Key<T> mid = midpoint(low, high), count = count_from(z, V, from_key<T>(mid));
+    (count >= k ? low : high) = mid;
+    if (count == k) break;
+  }
+  return from_key<T>(low);
+}
+
+/** The largest t >= from whose elements weigh at least `target` together (or one that keeps the same elements). */
+template <class T>
+A2S_INLINE T heaviest(const T* z, const T* w, int64_t V, T from, T top, T target) {
+  Key<T> low = key_of(from), high = key_of(top) + 1;
+  Key<T> inside = static_cast<Key<T>>(V), above = 0;  // elements >= low, >= high
+  while (high - 1 > low && inside - above > 1) {
+    const Key<T> mid = midpoint(low, high);
+    const Tail<T> tail = tail_from(z, w, V, from_key<T>(mid));
+    if (tail.mass >= target) low = mid, inside = tail.count;
+    else high = mid, above = tail.count;
+  }
+  return from_key<T>(low);
+}
+
+template <class T>
+A2S_INLINE Distribution<T> describe(const T* z, T* w, int64_t V, const SamplingRule& rule) {
+  const T top = maximum(z, V);
+  if (!(std::fabs(top) < kInf<T>)) {
+    const T nan = std::numeric_limits<T>::quiet_NaN();
+    return {nan, nan, nan};
+  }
+  T cutoff = -kInf<T>;
+  if (rule.top_k > 0 && rule.top_k < V) cutoff = kth_largest(z, V, rule.top_k, top);
+  T total = 0;
+#pragma omp simd reduction(+ : total)
+  for (int64_t i = 0; i < V; ++i) {
+    w[i] = z[i] >= cutoff ? math::exp(z[i] - top) : T(0);
+    total += w[i];
+  }
+  if (rule.top_p < 1) {
+    cutoff = heaviest(z, w, V, cutoff, top, static_cast<T>(rule.top_p) * total);
+    for (int64_t i = 0; i < V; ++i) w[i] = z[i] >= cutoff ? w[i] : T(0);
+  }
+  T sum = 0, moment = 0;
+#pragma omp simd reduction(+ : sum, moment)
+  for (int64_t i = 0; i < V; ++i) {
+    sum += w[i];
+    moment += w[i] > 0 ? w[i] * (z[i] - top) : T(0);
+  }
+  const T log_sum = std::log(sum);
+  return {cutoff, top + log_sum, log_sum - moment / sum};
+}
+
+template <class T>
+A2S_INLINE void scale(T* z, int64_t V, const SamplingRule& rule) {
+  const T inverse = static_cast<T>(1 / rule.temperature);
+  const int32_t* allowed = rule.allowed;
+  if (allowed)
+    for (int64_t i = 0; i < V; ++i) z[i] = allowed[i] ? z[i] * inverse : -kInf<T>;
+  else
+    for (int64_t i = 0; i < V; ++i) z[i] *= inverse;
+}
+
+template <class T>
+A2S_INLINE void mix(T* z, const T* uncond, double guidance, int64_t V) {
+  const T g = static_cast<T>(guidance), h = static_cast<T>(1 - guidance);
+  for (int64_t i = 0; i < V; ++i) z[i] = g * z[i] + h * uncond[i];
+}
+
+/** Sums run in blocks, so that most of the row is added in vectors and one block is walked element by element. */
+template <class T>
+A2S_INLINE int64_t invert(const T* w, int64_t V, double u) {
+  constexpr int64_t kBlock = 64;
+  auto block_sum = [&](int64_t begin) {
+    const int64_t end = std::min(begin + kBlock, V);
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = begin; i < end; ++i) sum += w[i];
+    return static_cast<double>(sum);
+  };
+  double total = 0, below = 0;
+  for (int64_t b = 0; b < V; b += kBlock) total += block_sum(b);
+  const double target = u * total;
+  int64_t b = 0, last = 0;  // last: the final block with any weight, should rounding hide the target from all of them
+  for (; b < V; b += kBlock) {
+    const double sum = block_sum(b);
+    if (sum > 0) last = b;
+    if (below + sum > target) break;
+    below += sum;
+  }
+  if (b >= V) b = last;
+  int64_t chosen = -1;
+  for (int64_t i = b; i < std::min(b + kBlock, V); ++i) {
+    if (!(w[i] > 0)) continue;
+    chosen = i;
+    below += w[i];
+    if (below > target) break;
+  }
+  return chosen;
+}
+
+template <class T>
+A2S_INLINE int64_t first_maximum(const T* z, int64_t V) {
+  const T top = maximum(z, V);
+  if (!(std::fabs(top) < kInf<T>)) return -1;
+  return std::find(z, z + V, top) - z;
+}
+
+}  // namespace
+
+A2S_CLONES void guide(float* z, const float* uncond, double g, int64_t V) { mix(z, uncond, g, V); }
+void guide(double* z, const double* uncond, double g, int64_t V) { mix(z, uncond, g, V); }
+
+A2S_CLONES void scale_logits(float* z, int64_t V, const SamplingRule& rule) { scale(z, V, rule); }
+void scale_logits(double* z, int64_t V, const SamplingRule& rule) { scale(z, V, rule); }
+
+A2S_CLONES Distribution<float> distribution_of(const float* z, float* w, int64_t V, const SamplingRule& rule) {
+  return describe(z, w, V, rule);
+}
+Distribution<double> distribution_of(const double* z, double* w, int64_t V, const SamplingRule& rule) {
+  return describe(z, w, V, rule);
+}
+
+A2S_CLONES int64_t draw(const float* w, int64_t V, double u) { return invert(w, V, u); }
+int64_t draw(const double* w, int64_t V, double u) { return invert(w, V, u); }
+
+A2S_CLONES int64_t argmax(const float* z, int64_t V) { return first_maximum(z, V); }
+int64_t argmax(const double* z, int64_t V) { return first_maximum(z, V); }
+
+}  // namespace a2s
