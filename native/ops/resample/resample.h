@@ -2,7 +2,7 @@
 // The default filter is flat within 2e-5 dB up to 0.89 of the lower Nyquist frequency, at -3 dB at 0.936 and below
 // -112 dB from 1 on, so nothing that could alias is louder than that. Equal rates copy.
 #pragma once
-#include "ops/sequence/lengths.h"
+#include "core/op.h"
 
 namespace a2s {
 

@@ -8,6 +8,7 @@
 
 #include "core/simd.h"
 #include "ops/resample/resample.h"
+#include "ops/sequence/lengths.h"
 #include "ops/spectral/plan_cache.h"
 
 namespace a2s {

@@ -18,7 +18,7 @@
 //   speech front end of TitaNet: log_mel {16000 Hz, 512, 160, 400, 80 mels, norm slaney, power 2, pre_emphasis 0.97,
 //                   offset 2^-24, window hann_symmetric, pad zero}.
 #pragma once
-#include "ops/sequence/lengths.h"
+#include "core/op.h"
 
 namespace a2s {
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "core/simd.h"
+#include "ops/sequence/lengths.h"
 #include "ops/spectral/spectral.h"
 
 namespace a2s {
