@@ -1,6 +1,11 @@
 #include "core/pool.h"
 
 #include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
 
 #if defined(__linux__)
 #include <pthread.h>
@@ -13,8 +18,11 @@
 namespace a2s {
 namespace {
 
+// A worker's life. The caller moves idle -> posted and, when the work is done before the worker came, posted -> idle;
+// the worker moves posted -> running -> idle. The caller returns only when nobody is posted or running, so that a job's
+// fields never change under a worker, and `stopping` is only ever stored over `idle`.
 enum State : uint32_t { idle, posted, running, stopping };
-constexpr int kSpins = 2000;  // about 40 us of pauses
+constexpr std::chrono::microseconds kSpin{40};
 
 thread_local bool in_parallel = false;
 
@@ -26,6 +34,20 @@ void pause_cpu() {
 #endif
 }
 
+/** Waits for `done()` without sleeping, kSpin at most; the clock is read once in about a microsecond. */
+template <class F>
+bool spin_until(F&& done) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (done()) return true;
+      pause_cpu();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+/** The CPUs this process may use, the current one last: processes that use a few threads each then share them out. */
 std::vector<int> allowed_cpus() {
   std::vector<int> cpus;
 #if defined(__linux__)
@@ -33,6 +55,8 @@ std::vector<int> allowed_cpus() {
   if (sched_getaffinity(0, sizeof set, &set) == 0)
     for (int i = 0; i < CPU_SETSIZE; ++i)
       if (CPU_ISSET(i, &set)) cpus.push_back(i);
+  auto here = std::find(cpus.begin(), cpus.end(), sched_getcpu());
+  if (here != cpus.end()) std::rotate(cpus.begin(), here + 1, cpus.end());
 #endif
   if (cpus.empty())
     for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i) cpus.push_back(-1);
@@ -59,31 +83,39 @@ void pin_to([[maybe_unused]] int cpu) {
 
 }  // namespace
 
-Pool::Pool(int threads) : threads_(1) { resize(threads); }
+Pool::Pool(int threads) { resize(threads); }
 Pool::~Pool() { stop_workers(); }
 
 void Pool::resize(int threads) {
   std::lock_guard lock(busy_);
   stop_workers();
-  threads_ = threads > 0 ? threads : static_cast<int>(allowed_cpus().size());
-  if (threads_ > 1) start_workers();
+  threads_ = 1;
+  if (threads <= 0) threads = static_cast<int>(allowed_cpus().size());
+  if (threads > 1) start_workers(threads);
+  threads_ = threads;
 }
 
-void Pool::start_workers() {
+void Pool::start_workers(int threads) {
   // One worker more than needed where there are CPUs for it: the one on the caller's CPU is never woken.
-  std::vector<int> cpus = allowed_cpus();
-  size_t wanted = std::max<size_t>(threads_ - 1, std::min<size_t>(threads_, cpus.size()));
-  for (size_t i = 0; i < wanted; ++i) {
-    workers_.push_back(std::make_unique<Worker>());
-    Worker& w = *workers_.back();
-    w.cpu = cpus[i % cpus.size()];
-    w.thread = std::thread([this, &w] { loop(w); });
+  const std::vector<int> cpus = allowed_cpus();
+  const size_t needed = static_cast<size_t>(threads) - 1, wanted = std::max(needed, std::min(needed + 1, cpus.size()));
+  try {
+    for (size_t i = 0; i < wanted; ++i) {
+      workers_.push_back(std::make_unique<Worker>());
+      Worker& w = *workers_.back();
+      w.cpu = cpus[i % cpus.size()];
+      w.thread = std::thread([this, &w] { loop(w); });
+    }
+  } catch (const std::system_error& e) {
+    stop_workers();
+    fail(ErrorCode::Device, "pool: threads: expected " + std::to_string(threads) + ", got " + e.what());
   }
 }
 
 void Pool::stop_workers() {
-  for (auto& w : workers_) w->state.store(stopping), w->state.notify_one();
-  for (auto& w : workers_) w->thread.join();
+  for (auto& w : workers_) w->state.store(stopping, std::memory_order_release), w->state.notify_one();
+  for (auto& w : workers_)
+    if (w->thread.joinable()) w->thread.join();
   workers_.clear();
 }
 
@@ -91,16 +123,15 @@ void Pool::loop(Worker& w) {
   pin_to(w.cpu);
   in_parallel = true;
   for (;;) {
-    uint32_t s = idle;
-    for (int i = 0; i < kSpins && (s = w.state.load(std::memory_order_acquire)) == idle; ++i) pause_cpu();
-    if (s == idle) w.state.wait(idle, std::memory_order_acquire);
-    s = posted;
+    if (!spin_until([&] { return w.state.load(std::memory_order_acquire) != idle; }))
+      w.state.wait(idle, std::memory_order_acquire);
+    uint32_t s = posted;
     if (w.state.compare_exchange_strong(s, running, std::memory_order_acq_rel)) {
       work();
-      s = running;
-      w.state.compare_exchange_strong(s, idle, std::memory_order_acq_rel);
+      w.state.store(idle, std::memory_order_release);
+    } else if (s == stopping) {
+      return;
     }
-    if (w.state.load(std::memory_order_acquire) == stopping) return;
   }
 }
 
@@ -109,6 +140,7 @@ void Pool::work() {
     try {
       body_(arg_, i);
     } catch (...) {
+      next_.store(count_, std::memory_order_relaxed);
       std::lock_guard lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
     }
@@ -121,12 +153,12 @@ void Pool::run_erased(int64_t count, Body body, void* arg) {
     for (int64_t i = 0; i < count; ++i) body(arg, i);
     return;
   }
-  body_ = body, arg_ = arg, count_ = count, error_ = nullptr;
+  body_ = body, arg_ = arg, count_ = count;
   next_.store(0, std::memory_order_relaxed);
 
-  int here = current_cpu();
-  int64_t helpers = std::min<int64_t>(threads_ - 1, count - 1);
-  bool spare = static_cast<int>(workers_.size()) >= threads_;
+  const int here = current_cpu();
+  int64_t helpers = std::min<int64_t>(threads() - 1, count - 1);
+  const bool spare = static_cast<int>(workers_.size()) >= threads();
   for (auto& w : workers_) {
     if (helpers == 0) break;
     if (spare && w->cpu >= 0 && w->cpu == here) continue;
@@ -140,10 +172,10 @@ void Pool::run_erased(int64_t count, Body body, void* arg) {
   for (auto& w : workers_) {
     uint32_t s = posted;
     if (w->state.compare_exchange_strong(s, idle, std::memory_order_acq_rel)) continue;  // never started
-    for (int i = 0; w->state.load(std::memory_order_acquire) == running; ++i)
-      i < kSpins ? pause_cpu() : std::this_thread::yield();
+    auto finished = [&] { return w->state.load(std::memory_order_acquire) != running; };
+    while (!spin_until(finished)) std::this_thread::yield();
   }
-  if (error_) std::rethrow_exception(error_);
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 }  // namespace a2s

@@ -1,5 +1,5 @@
-// The compute threads. One worker is pinned to each CPU; the caller takes part; work is handed out in chunks as
-// threads become free, so a pre-empted thread delays at most one chunk. A worker spins for a few tens of
+// The compute threads. Each worker is pinned to a CPU of its own; the caller takes part; work is handed out in chunks
+// as threads become free, so a pre-empted thread delays at most one chunk. A worker spins for a few tens of
 // microseconds after its last chunk, then sleeps. A worker that was woken but has not started when the work is
 // done is not waited for. Nested calls and calls while another thread holds the pool run serially.
 #pragma once
@@ -15,20 +15,22 @@ namespace a2s {
 
 class Pool {
  public:
-  /** `threads` >= 1, the caller included; 0 means one per CPU this process may use. */
+  /** `threads` >= 1, the caller included; 0 means one per CPU this process may use. Throws Error(Device) when the
+   *  system has no threads left; the pool then has one. */
   explicit Pool(int threads = 0);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  int threads() const { return threads_; }
+  int threads() const { return threads_.load(std::memory_order_relaxed); }
+  /** Waits for a run in progress. */
   void resize(int threads);
 
   /** Calls body(i) once for each i in [0, count), in any order, on any thread; returns when all are done.
-   *  The first exception thrown by a body is rethrown here. */
+   *  When a body throws, no further ones start and the first exception is rethrown here. */
   template <class F>
   void run(int64_t count, F&& body) {
-    if (count <= 1 || threads_ == 1) {
+    if (count <= 1 || threads() == 1) {
       for (int64_t i = 0; i < count; ++i) body(i);
       return;
     }
@@ -48,7 +50,7 @@ class Pool {
 
  private:
   struct alignas(64) Worker {
-    std::atomic<uint32_t> state{0};
+    std::atomic<uint32_t> state{0};  // State in pool.cc
     int cpu = -1;
     std::thread thread;
   };
@@ -56,13 +58,13 @@ class Pool {
   void run_erased(int64_t count, Body body, void* arg);
   void work();
   void loop(Worker& w);
+  void start_workers(int threads);
   void stop_workers();
-  void start_workers();
 
-  int threads_;
+  std::atomic<int> threads_{1};
   std::vector<std::unique_ptr<Worker>> workers_;
   std::mutex busy_;
-  // The current job; written by the caller before workers are posted.
+  // The current job: written by the caller while every worker is idle.
   Body body_ = nullptr;
   void* arg_ = nullptr;
   int64_t count_ = 0;
