@@ -12,6 +12,12 @@ std::exception_ptr cancelled(const char* where) {
       Error(ErrorCode::Cancelled, std::string(where) + ": signal: expected the call to run to its end, got an abort"));
 }
 
+void deliver_cancelled(std::unique_ptr<Job> job) {
+  job->error = cancelled("engine");
+  std::shared_ptr<Inbox> inbox = job->inbox;
+  inbox->deliver(std::move(job));
+}
+
 }  // namespace
 
 void Workspace::check_cancelled(const char* where) const {
@@ -77,6 +83,7 @@ void Engine::stop() {
 }
 
 void Engine::submit(std::unique_ptr<Job> job) {
+  if (*job->cancel) return deliver_cancelled(std::move(job));
   std::lock_guard jobs(jobs_mutex_);
   start();
   queue_.push_back(std::move(job));
@@ -93,9 +100,7 @@ void Engine::cancel(const CancelFlag& flag) {
     job = std::move(*it);
     queue_.erase(it);
   }
-  job->error = cancelled("engine");
-  std::shared_ptr<Inbox> inbox = job->inbox;
-  inbox->deliver(std::move(job));
+  deliver_cancelled(std::move(job));
 }
 
 int Engine::threads() {

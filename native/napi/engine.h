@@ -54,6 +54,7 @@ class Engine {
   /** Drops the inbox's queued jobs, cancels its running one and waits until that has stopped. */
   void detach(const Inbox* inbox);
 
+  /** Runs the job after those before it; delivers it at once, as cancelled, where its flag is set already. */
   void submit(std::unique_ptr<Job> job);
   /** Sets the flag. A job that is still queued under it is delivered at once, as cancelled. */
   void cancel(const CancelFlag& flag);

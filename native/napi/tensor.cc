@@ -13,6 +13,14 @@ namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 
+void check_size(int64_t size, std::span<const int64_t> shape) {
+  int64_t expected = 1;
+  for (int64_t extent : shape) expected *= extent;
+  if (size != expected)
+    fail_shape("tensor: data: expected " + std::to_string(expected) + " elements for shape " + shape_string(shape) +
+               ", got " + std::to_string(size));
+}
+
 /** The part of a tensor that a read or a write is about, with the matching part of the array. */
 struct Slice {
   void *tensor, *array;
@@ -24,9 +32,7 @@ Slice slice_of(const Napi::CallbackInfo& info) {
   ArrayView array = to_array("tensor: data", info[1]);
   if (array.dtype != t.dtype)
     fail_shape(std::string("tensor: data: expected ") + name_of(t.dtype) + ", got " + name_of(array.dtype));
-  if (array.size != t.size())
-    fail_shape("tensor: data: expected " + std::to_string(t.size()) + " elements for shape " +
-               shape_string(t.shape()) + ", got " + std::to_string(array.size));
+  check_size(array.size, t.shape());
   int64_t begin = to_integer("tensor: begin", info[2], 0, t.size(), ErrorCode::Shape);
   int64_t end = to_integer("tensor: end", info[3], begin, t.size(), ErrorCode::Shape);
   size_t skip = static_cast<size_t>(begin) * size_of(t.dtype);
@@ -58,9 +64,10 @@ Napi::Value make_tensor_value(Napi::Env env, TensorRef tensor) {
 }
 
 Napi::Value tensor_new(const Napi::CallbackInfo& info) {
-  DType dtype = to_dtype("tensor: dtype", info[0]);
+  ArrayView array = to_array("tensor: data", info[0]);
   std::vector<int64_t> shape = to_shape("tensor: shape", info[1]);
-  return make_tensor_value(info.Env(), std::make_shared<OwnedTensor>(dtype, shape));
+  check_size(array.size, shape);
+  return make_tensor_value(info.Env(), std::make_shared<OwnedTensor>(array.dtype, shape));
 }
 
 Napi::Value tensor_write(const Napi::CallbackInfo& info) {

@@ -30,7 +30,7 @@ struct HandleKind<OwnedTensor> {
 /** `{handle, dtype, shape}`, from which the TypeScript class is made. */
 Napi::Value make_tensor_value(Napi::Env env, TensorRef tensor);
 
-/** `tensorNew(dtype, shape)`: uninitialised. */
+/** `tensorNew(array, shape)`: of the array's type, uninitialised. */
 Napi::Value tensor_new(const Napi::CallbackInfo& info);
 /** `tensorWrite(handle, array, begin, end)`: elements [begin, end) from the array of the whole tensor. */
 Napi::Value tensor_write(const Napi::CallbackInfo& info);

@@ -56,13 +56,6 @@ std::vector<int64_t> to_shape(const std::string& where, const Napi::Value& value
   return shape;
 }
 
-DType to_dtype(const std::string& where, const Napi::Value& value) {
-  std::string name = to_text(where, value);
-  for (DType dtype : {DType::f32, DType::f64, DType::i32})
-    if (name == name_of(dtype)) return dtype;
-  fail_shape(where + ": expected f32, f64 or i32, got " + describe(value));
-}
-
 ArrayView to_array(const std::string& where, const Napi::Value& value) {
   const char* wanted = "a Float32Array, Float64Array or Int32Array";
   if (!value.IsTypedArray()) fail_type(where, wanted, value);

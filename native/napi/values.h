@@ -20,7 +20,6 @@ int64_t to_integer(const std::string& where, const Napi::Value& value, int64_t l
 
 /** Extents of a tensor: an array of at most 6 integers, together less than 2^48 elements. */
 std::vector<int64_t> to_shape(const std::string& where, const Napi::Value& value);
-DType to_dtype(const std::string& where, const Napi::Value& value);
 
 /** Memory of a typed array that JavaScript owns. Valid until control returns to JavaScript. */
 struct ArrayView {

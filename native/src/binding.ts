@@ -99,16 +99,19 @@ export interface Binding {
   ): Promise<Named<NativeTensor>>;
 }
 
+/** Where the addon is: beside src/ and dist/, or where ALIGN2SPEAK_ADDON points, e.g. to a sanitized build. */
+export function addonPath(): string {
+  const built = new URL('../build/Release/align2speak_native.node', import.meta.url);
+  return process.env.ALIGN2SPEAK_ADDON ?? fileURLToPath(built);
+}
+
 let loaded: Binding | undefined;
 
 /** The addon, loaded when first used. @throws DeviceError where it is not built, or built for another machine. */
 export function binding(): Binding {
-  loaded ??= load(process.env.ALIGN2SPEAK_ADDON ?? fileURLToPath(builtAddon));
+  loaded ??= load(addonPath());
   return loaded;
 }
-
-/** Both src/ and dist/ lie beside build/. */
-const builtAddon = new URL('../build/Release/align2speak_native.node', import.meta.url);
 
 /** Loads the addon at a path. */
 export function load(path: string): Binding {

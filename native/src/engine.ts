@@ -31,11 +31,10 @@ export async function underSignal<T>(
   const native = binding();
   const token = native.cancelToken();
   const cancel = () => native.cancel(token);
+  if (signal.aborted) cancel();
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    const result = start(token);
-    if (signal.aborted) cancel();
-    return await result;
+    return await start(token);
   } catch (error) {
     if (error instanceof CancelledError) error.cause = signal.reason;
     throw error;

@@ -1,7 +1,7 @@
 import { binding, type DType, type NativeTensor, type TensorArray, type TensorHandle } from './binding.js';
 
-/** Elements copied in one turn of the event loop: a few milliseconds at most, so that nothing else waits for long. */
-const sliceSize = 2 ** 19;
+/** Elements copied in one turn of the event loop: about a millisecond, so that nothing else waits for long. */
+const sliceSize = 2 ** 18;
 
 const arrayOf = { f32: Float32Array, f64: Float64Array, i32: Int32Array };
 
@@ -37,7 +37,7 @@ export class Tensor {
   /**
    * Copies an array into a new tensor; its type gives the dtype.
    *
-   * Arrays above 2 MiB are copied in slices between turns of the event loop: leave them unchanged until then.
+   * Arrays above 1 MiB are copied in slices between turns of the event loop: leave them unchanged until then.
    * @param shape At most 6 axes; their product is the length of `data`.
    * @throws ShapeError where they disagree, or the array's memory was transferred away; TypeError on another array type;
    * DeviceError where there is no memory.
