@@ -1,0 +1,74 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/math.h"
+#include "core/simd.h"
+#include "ops/attention/attention.h"
+#include "ops/sequence/lengths.h"
+
+namespace a2s {
+namespace {
+
+/** One head of one sample; rows of k and v are E apart. `p` holds `used` elements. */
+template <class T>
+A2S_INLINE void head(const T* q, const T* k, const T* v, int64_t used, int64_t E, int64_t D, T* p, T* y) {
+  const T scale = T(1) / std::sqrt(static_cast<T>(D));
+  T top = -HUGE_VAL, sum = 0;
+  for (int64_t j = 0; j < used; ++j) {
+    T s = 0;
+#pragma omp simd reduction(+ : s)
+    for (int64_t d = 0; d < D; ++d) s += q[d] * k[j * E + d];
+    p[j] = s * scale;
+    top = p[j] > top ? p[j] : top;
+  }
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = 0; j < used; ++j) {
+    p[j] = math::exp(p[j] - top);
+    sum += p[j];
+  }
+  for (int64_t d = 0; d < D; ++d) y[d] = 0;
+  int64_t j = 0;
+  for (; j + 4 <= used; j += 4, v += 4 * E)  // four rows at once: y is read and written a quarter as often
+    for (int64_t d = 0; d < D; ++d) y[d] += p[j] * v[d] + p[j + 1] * v[E + d] + p[j + 2] * v[2 * E + d] + p[j + 3] * v[3 * E + d];
+  for (; j < used; ++j, v += E)
+    for (int64_t d = 0; d < D; ++d) y[d] += p[j] * v[d];
+  for (int64_t d = 0; d < D; ++d) y[d] /= sum;
+}
+
+A2S_CLONES void decode_head(const float* q, const float* k, const float* v, int64_t used, int64_t E, int64_t D, float* p, float* y) {
+  head(q, k, v, used, E, D, p, y);
+}
+void decode_head(const double* q, const double* k, const double* v, int64_t used, int64_t E, int64_t D, double* p, double* y) {
+  head(q, k, v, used, E, D, p, y);
+}
+
+template <class T>
+void forward(Call& c) {
+  const int64_t R = c.in[0].dim(0), E = c.in[0].dim(1), Tmax = c.in[1].dim(1), H = c.integer("heads"), D = E / H;
+  const T *q = c.in[0].as<T>(), *k = c.in[1].as<T>(), *v = c.in[2].as<T>();
+  const int32_t* used = c.in[3].as<int32_t>();
+  T *y = c.out[0].as<T>(), *p = c.scratch<T>(R * H * Tmax);
+  int64_t rows = 0;
+  for (int64_t r = 0; r < R; ++r) rows += used[r];
+  const int64_t grain = std::max<int64_t>(1, (1 << 16) * R / std::max<int64_t>(1, rows * D));  // 128 Ki elements of k and v a piece
+  c.ctx.pool.ranges(R * H, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t r = i / H, h = i % H;
+      const T *keys = k + r * Tmax * E + h * D, *values = v + r * Tmax * E + h * D;
+      if (used[r] == 0) std::fill_n(y + r * E + h * D, D, T(0));
+      else decode_head(q + r * E + h * D, keys, values, used[r], E, D, p + i * Tmax, y + r * E + h * D);
+    }
+  });
+}
+
+}  // namespace
+
+void decode_attention_axes(Axes& axes, const Call& c) {
+  const int64_t E = axes["E"], H = c.integer("heads");
+  if (E % H)
+    fail_config("decode_attention: heads: expected a divisor of E=" + std::to_string(E) + ", got " + std::to_string(H));
+}
+void decode_attention_check(const Call& c) { check_ints(c, 3, 0, c.in[1].dim(1)); }
+void decode_attention_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
+
+}  // namespace a2s

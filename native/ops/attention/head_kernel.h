@@ -1,0 +1,329 @@
+// The f32 kernels of one head, compiled once per instruction set. A block of query rows keeps its whole score rows in
+// scratch, [kBlock, keys]: sequences are short enough for that, and it makes every softmax one exact pass. All products
+// are one register tile with strides, so P, its transpose and the packed keys are read in place.
+//
+// Everything here is in an unnamed namespace: a copy shared between translation units would run AVX-512 on a CPU
+// without it.
+#pragma once
+#include <cfloat>
+#include <cmath>
+
+#include "core/math.h"
+#include "core/simd.h"
+#include "ops/attention/head.h"
+
+namespace a2s::attention {
+
+struct Kernels {
+  void (*forward)(const Head<float>& h, float* scratch);
+  void (*backward)(const Head<float>& h, float* scratch);
+};
+extern const Kernels kBaseline, kAvx2, kAvx512;
+
+constexpr int64_t kBlock = 48;  // query rows whose scores are held at once; a multiple of every kRows
+constexpr int64_t kPanel = 32;  // widest panel of packed keys
+
+namespace {
+
+// Two vectors wide and kRows high: kRows * 2 + 3 registers.
+#if defined(__AVX512F__)
+constexpr int kBytes = 64, kRows = 8;
+#elif defined(__AVX2__)
+constexpr int kBytes = 32, kRows = 6;
+#else
+constexpr int kBytes = 16, kRows = 4;
+#endif
+constexpr int kLanes = kBytes / 4, kColumns = 2 * kLanes;
+typedef float Vec __attribute__((vector_size(kBytes), aligned(4), may_alias));
+
+A2S_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+A2S_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+A2S_INLINE int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+/** An operand in memory: element (i, j) at p + i * row + j * col. */
+struct Strided {
+  const float* p;
+  int64_t row, col;
+};
+
+/** C[kRows, kVectors * kLanes] = or += A[kRows, K] B[K, ..], the columns of B adjacent. */
+template <int kVectors>
+A2S_INLINE void tile(int64_t K, const Strided& A, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
+  Vec sum[kRows][kVectors] = {};
+  const float* a = A.p;
+#pragma GCC unroll 2
+  for (int64_t k = 0; k < K; ++k, a += A.col, b += ldb) {
+    Vec x[kVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) x[v] = *reinterpret_cast<const Vec*>(b + v * kLanes);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) sum[i][v] += a[i * A.row] * x[v];
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      Vec* out = reinterpret_cast<Vec*>(c + i * ldc + v * kLanes);
+      *out = add ? *out + sum[i][v] : sum[i][v];
+    }
+}
+
+/** C[kRows, N] = or += A B. Columns j of B start at b.p + j * b.col, its rows are b.row apart; N is whole vectors. */
+void tile_row(int64_t N, int64_t K, const Strided& A, const Strided& B, float* c, int64_t ldc, bool add) {
+  for (int64_t j = 0; j < N; j += kColumns) {
+    const float* b = B.p + j * B.col;
+    if (N - j > kLanes) tile<2>(K, A, b, B.row, c + j, ldc, add);
+    else tile<1>(K, A, b, B.row, c + j, ldc, add);
+  }
+}
+
+/** rows x width of x, times `factor`, to rows of `padded` with zeros to the right, and zero rows up to `all`. */
+void copy_rows(const float* x, int64_t stride, int64_t rows, int64_t all, int64_t width, float factor, float* out) {
+  const int64_t padded = round_up(width, kLanes);
+  for (int64_t r = 0; r < all; ++r) {
+    const int64_t n = r < rows ? width : 0;
+    for (int64_t d = 0; d < n; ++d) out[r * padded + d] = x[r * stride + d] * factor;
+    for (int64_t d = n; d < padded; ++d) out[r * padded + d] = 0;
+  }
+}
+
+/** Panels of kColumns rows of x, each transposed: element d of row j at out[(j / kColumns * width + d) * kColumns + j % kColumns]. */
+void pack_transposed(const float* x, int64_t stride, int64_t rows, int64_t width, float* out) {
+  typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+  for (int64_t j0 = 0; j0 < rows; j0 += kColumns, out += width * kColumns)
+    for (int64_t j = 0; j < kColumns; j += 4) {
+      const float* from = x + (j0 + j) * stride;
+      int64_t d = 0;
+      for (; j0 + j + 4 <= rows && d + 4 <= width; d += 4) {
+        Four r[4];
+        for (int i = 0; i < 4; ++i) r[i] = *reinterpret_cast<const Four*>(from + i * stride + d);
+        const Four a = __builtin_shufflevector(r[0], r[2], 0, 4, 1, 5), b = __builtin_shufflevector(r[1], r[3], 0, 4, 1, 5);
+        const Four e = __builtin_shufflevector(r[0], r[2], 2, 6, 3, 7), f = __builtin_shufflevector(r[1], r[3], 2, 6, 3, 7);
+        *reinterpret_cast<Four*>(out + d * kColumns + j) = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+        *reinterpret_cast<Four*>(out + (d + 1) * kColumns + j) = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+        *reinterpret_cast<Four*>(out + (d + 2) * kColumns + j) = __builtin_shufflevector(e, f, 0, 4, 1, 5);
+        *reinterpret_cast<Four*>(out + (d + 3) * kColumns + j) = __builtin_shufflevector(e, f, 2, 6, 3, 7);
+      }
+      for (; d < width; ++d)
+        for (int64_t i = 0; i < 4; ++i) out[d * kColumns + j + i] = j0 + j + i < rows ? from[i * stride + d] : 0.f;
+    }
+}
+
+// ---- rows of scores; n is whole vectors, what lies beyond the keys is -inf -----------------------------------------
+
+A2S_INLINE float row_max(const float* s, int64_t n) {
+  float top = s[0];
+#pragma omp simd reduction(max : top)
+  for (int64_t j = 0; j < n; ++j) top = s[j] > top ? s[j] : top;
+  return top;
+}
+
+/** to = exp(s - shift); returns the sum. */
+A2S_INLINE float row_exp(const float* s, int64_t n, float shift, float* to) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = 0; j < n; ++j) {
+    const float e = math::exp(s[j] - shift);
+    to[j] = e;
+    sum += e;
+  }
+  return sum;
+}
+
+constexpr float kLogFloor = -87.33654475f;  // log(FLT_MIN)
+
+/** Scores to log-scores under the prior; `raw_lse` is that of the scores where a clamp makes it matter, else 0. */
+void add_prior(const Head<float>& h, int64_t i, int64_t keys, float raw_lse, float* s) {
+  const float *prior = h.prior + i * h.columns, low = h.strict ? kLogFloor : -HUGE_VALF;
+#pragma omp simd
+  for (int64_t j = 0; j < keys; ++j) {
+    const float x = s[j] - raw_lse + math::log(prior[j] + h.prior_eps);
+    s[j] = x < low ? low : x;
+  }
+}
+
+/** Scratch of one head: packed keys and values, and one block of rows. */
+struct Work {
+  int64_t width, ld;  // padded D; row length of the scores, off a multiple of 4 KiB
+  float *next;
+  Work(const Head<float>& h, float* scratch) : width(round_up(h.width, kLanes)), ld(round_up(h.keys, kPanel) + 16), next(scratch) {}
+  float* take(int64_t n) {
+    float* p = next;
+    next += round_up(n, 16);
+    return p;
+  }
+};
+
+A2S_INLINE int64_t keys_of(const Head<float>& h, int64_t i) { return h.causal ? least(i + 1, h.keys) : h.keys; }
+
+/** Scores of the block of `rows` rows from i0 on; each tile row stops after the last key that it sees. */
+void block_scores(const Head<float>& h, int64_t i0, int64_t rows, const Strided& A, const float* packed, float* s, int64_t ld) {
+  for (int64_t r = 0; r < rows; r += kRows) {
+    const int64_t n = round_up(keys_of(h, i0 + r + kRows - 1), kLanes);
+    tile_row(n, h.width, {A.p + r * A.row, A.row, A.col}, {packed, kColumns, h.width}, s + r * ld, ld, false);
+  }
+}
+
+/** out[rows, width] = block · x, where x[keys, width] are values or keys. */
+void block_times_rows(const Head<float>& h, int64_t i0, int64_t rows, const float* s, const Work& w, const float* x, float* out) {
+  for (int64_t r = 0; r < rows; r += kRows)
+    tile_row(w.width, keys_of(h, i0 + r + kRows - 1), {s + r * w.ld, w.ld, 1}, {x, w.width, 1}, out + r * w.width, w.width, false);
+}
+
+/** out[keys, width] += blockᵀ · x, where x[rows, width] are queries or gradients. */
+void add_transposed_times(const Head<float>& h, int64_t i0, int64_t rows, const float* s, const Work& w, const float* x, float* out) {
+  const int64_t keys = keys_of(h, i0 + rows - 1);
+  for (int64_t j = 0; j < keys; j += kRows) {
+    const int64_t first = h.causal ? most(0, j - i0) : 0;  // earlier rows do not see key j
+    tile_row(w.width, rows - first, {s + first * w.ld + j, 1, w.ld}, {x + first * w.width, w.width, 1}, out + j * w.width, w.width, true);
+  }
+}
+
+void fill(float* p, int64_t begin, int64_t end, float value) {
+  for (int64_t j = begin; j < end; ++j) p[j] = value;
+}
+
+/** The result of rows that see no key. */
+void zero_rows(const Head<float>& h, float* x, int64_t stride, int64_t width) {
+  for (int64_t i = h.row_begin; x && i < h.row_end; ++i) fill(x + i * stride, 0, width, 0);
+}
+
+// ---- forward ------------------------------------------------------------------------------------------------------
+
+/** Scores of row i to dropped-out, unnormalised probabilities; returns what they have to be multiplied by. */
+float forward_row(const Head<float>& h, int64_t i, float* s, float* factor) {
+  const int64_t keys = keys_of(h, i), n = round_up(keys, kLanes);
+  fill(s, keys, n, -HUGE_VALF);
+  if (h.prior) {
+    float raw = 0;
+    if (h.strict) {
+      const float top = row_max(s, n);
+      raw = top + std::log(row_exp(s, n, top, factor));
+      if (h.raw_lse) h.raw_lse[i] = raw;
+    }
+    add_prior(h, i, keys, raw, s);
+  }
+  const float top = row_max(s, n), sum = row_exp(s, n, top, s);
+  if (h.lse) h.lse[i] = top + std::log(sum);
+  if (h.probs) {
+    float* out = h.probs + i * h.columns;
+    for (int64_t j = 0; j < keys; ++j) out[j] = s[j] / sum;
+    fill(out, keys, h.columns, 0);
+  }
+  if (h.dropout) {
+    h.dropout.factors(h.sample, h.first_element + i * h.columns, keys, factor);
+    for (int64_t j = 0; j < keys; ++j) s[j] *= factor[j];
+  }
+  return 1 / sum;
+}
+
+void forward(const Head<float>& h, float* scratch) {
+  if (h.keys == 0) {
+    zero_rows(h, h.y, h.y_stride, h.width);
+    zero_rows(h, h.probs, h.columns, h.columns);
+    return;
+  }
+  Work w(h, scratch);
+  float *packed = w.take(h.width * round_up(h.keys, kPanel)), *values = w.take(h.keys * w.width);
+  float *q = w.take(kBlock * w.width), *s = w.take(kBlock * w.ld), *y = w.take(kBlock * w.width), *factor = w.take(w.ld);
+  pack_transposed(h.k, h.kv_stride, h.keys, h.width, packed);
+  if (h.y) copy_rows(h.v, h.kv_stride, h.keys, h.keys, h.width, 1, values);
+  for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
+    const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows), keys = keys_of(h, i0 + all - 1);
+    copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
+    block_scores(h, i0, all, {q, w.width, 1}, packed, s, w.ld);
+    float factors[kBlock];
+    for (int64_t r = 0; r < rows; ++r) {
+      factors[r] = forward_row(h, i0 + r, s + r * w.ld, factor);
+      fill(s + r * w.ld, keys_of(h, i0 + r), keys, 0);
+    }
+    if (!h.y) continue;
+    block_times_rows(h, i0, all, s, w, values, y);
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t d = 0; d < h.width; ++d) h.y[(i0 + r) * h.y_stride + d] = y[r * w.width + d] * factors[r];
+  }
+}
+
+// ---- backward -----------------------------------------------------------------------------------------------------
+
+/** Spare rows of one head's backward. */
+struct Spare {
+  float *factor, *raw, *open;
+};
+
+/** Scores s and d = dy . v of row i to the weights of the values (in s) and the gradients of the scores (in d). */
+void backward_row(const Head<float>& h, int64_t i, float* s, float* d, const Spare& spare) {
+  const int64_t keys = keys_of(h, i), n = round_up(keys, kLanes);
+  const bool strict = h.prior && h.strict;
+  fill(s, keys, n, -HUGE_VALF);
+  if (strict) row_exp(s, n, h.raw_lse[i], spare.raw);
+  if (h.prior) add_prior(h, i, keys, strict ? h.raw_lse[i] : 0, s);
+  if (strict)
+    for (int64_t j = 0; j < n; ++j) spare.open[j] = s[j] > kLogFloor ? 1.f : 0.f;
+  if (h.dropout) {
+    h.dropout.factors(h.sample, h.first_element + i * h.columns, keys, spare.factor);
+    for (int64_t j = 0; j < keys; ++j) d[j] *= spare.factor[j];
+  }
+  const float lse = h.lse[i];
+  float mean = 0, sum = 0;
+#pragma omp simd reduction(+ : mean)
+  for (int64_t j = 0; j < n; ++j) {
+    const float p = math::exp(s[j] - lse);
+    s[j] = p;
+    mean += p * d[j];
+  }
+  for (int64_t j = 0; j < n; ++j) d[j] = s[j] * (d[j] - mean);
+  if (strict) {  // a clamped log-score has no gradient, and then the log-softmax under it has one
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; ++j) sum += d[j] *= spare.open[j];
+    for (int64_t j = 0; j < n; ++j) d[j] -= spare.raw[j] * sum;
+  }
+  if (h.dropout)
+    for (int64_t j = 0; j < keys; ++j) s[j] *= spare.factor[j];
+}
+
+void backward(const Head<float>& h, float* scratch) {
+  if (h.keys == 0) return zero_rows(h, h.dq, h.q_stride, h.width);
+  Work w(h, scratch);
+  const int64_t packed_size = h.width * round_up(h.keys, kPanel), sums = round_up(h.keys, kRows) * w.width;
+  float *packed_keys = w.take(packed_size), *packed_values = w.take(packed_size), *keys = w.take(h.keys * w.width);
+  float *q = w.take(kBlock * w.width), *dy = w.take(kBlock * w.width), *dq = w.take(kBlock * w.width);
+  float *s = w.take(kBlock * w.ld), *d = w.take(kBlock * w.ld), *dk = w.take(sums), *dv = w.take(sums);
+  const Spare spare{w.take(w.ld), w.take(w.ld), w.take(w.ld)};
+  pack_transposed(h.k, h.kv_stride, h.keys, h.width, packed_keys);
+  pack_transposed(h.v, h.kv_stride, h.keys, h.width, packed_values);
+  copy_rows(h.k, h.kv_stride, h.keys, h.keys, h.width, 1, keys);
+  fill(dk, 0, sums, 0), fill(dv, 0, sums, 0);
+  for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
+    const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows), seen = keys_of(h, i0 + all - 1);
+    copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
+    copy_rows(h.dy + i0 * h.y_stride, h.y_stride, rows, all, h.width, 1, dy);
+    block_scores(h, i0, all, {q, w.width, 1}, packed_keys, s, w.ld);
+    block_scores(h, i0, all, {dy, w.width, 1}, packed_values, d, w.ld);
+    for (int64_t r = 0; r < rows; ++r) {
+      backward_row(h, i0 + r, s + r * w.ld, d + r * w.ld, spare);
+      const int64_t end = round_up(seen, kRows);
+      fill(s + r * w.ld, keys_of(h, i0 + r), end, 0), fill(d + r * w.ld, keys_of(h, i0 + r), end, 0);
+    }
+    if (h.dq) {
+      block_times_rows(h, i0, all, d, w, keys, dq);
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t c = 0; c < h.width; ++c) h.dq[(i0 + r) * h.q_stride + c] = dq[r * w.width + c] * h.scale;
+    }
+    if (h.dk) {
+      add_transposed_times(h, i0, rows, s, w, dy, dv);
+      add_transposed_times(h, i0, rows, d, w, q, dk);
+    }
+  }
+  if (!h.dk) return;
+  for (int64_t j = 0; j < h.keys; ++j)
+    for (int64_t c = 0; c < h.width; ++c) {
+      h.dk[j * h.kv_stride + c] = dk[j * w.width + c];
+      h.dv[j * h.kv_stride + c] = dv[j * w.width + c];
+    }
+}
+
+}  // namespace
+}  // namespace a2s::attention

@@ -1,0 +1,5 @@
+#include "ops/elementwise/dropout_kernel.h"
+
+namespace a2s::dropout_detail {
+const Factors kAvx512 = factors;
+}
