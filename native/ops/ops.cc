@@ -6,12 +6,15 @@
 #include "ops/ctc/ctc.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/embedding/embedding.h"
+#include "ops/fsq/fsq.h"
 #include "ops/layer_norm/layer_norm.h"
 #include "ops/prior/prior.h"
 #include "ops/resample/resample.h"
 #include "ops/sequence/sequence.h"
+#include "ops/snake/snake.h"
 #include "ops/spectral/spectral.h"
 #include "ops/token_logprobs/token_logprobs.h"
+#include "ops/weight_norm/weight_norm.h"
 #include "optim/adamw.h"
 #include "optim/grad_norm.h"
 #include "rl/group_advantages/group_advantages.h"
@@ -26,6 +29,11 @@ const std::vector<const Op*>& all_ops() {
       &conv1d,
       &conv2d,
       &conv_transpose1d,
+      &weight_norm,
+      &half_snake,
+      &leaky_relu,
+      &fsq_encode,
+      &fsq_decode,
       &layer_norm,
       &self_attention,
       &cross_attention,

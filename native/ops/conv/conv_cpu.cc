@@ -16,16 +16,6 @@ int64_t outputs(const Call& c, const char* axis, int64_t size, int64_t pads, int
   return (size + pads - reach) / stride + 1;
 }
 
-void check_lengths(const Call& c, const Tensor& lengths, int64_t most) {
-  if (!lengths) return;
-  for (int64_t b = 0; b < lengths.size(); ++b) {
-    const int32_t n = lengths.as<int32_t>()[b];
-    if (n < 0 || n > most)
-      fail_shape(std::string(c.op.name) + ": lengths[" + std::to_string(b) + "]: expected 0 to " + std::to_string(most) + ", got " +
-                 std::to_string(n));
-  }
-}
-
 int64_t conv1d_outputs(const Call& c) {
   return outputs(c, "T", c.in[0].dims[2], c.integer("pad_left") + c.integer("pad_right"), c.in[1].dims[2], c.integer("stride"),
                  c.integer("dilation"));
@@ -50,7 +40,7 @@ void conv1d_check(const Call& c) {
   const PadMode mode = static_cast<PadMode>(c.integer("pad_mode"));
   if ((mode == PadMode::reflect && pad >= T) || (mode == PadMode::replicate && pad > 0 && T < 1))
     fail_shape("conv1d: x: axis T: expected more frames than are padded (" + std::to_string(pad) + "), got " + std::to_string(T));
-  check_lengths(c, c.in[3], conv1d_outputs(c));
+  check_ints(c, 3, 0, conv1d_outputs(c));
 }
 
 void conv2d_axes(Axes& axes, const Call& c) {
@@ -69,7 +59,7 @@ void conv_transpose1d_axes(Axes& axes, const Call& c) {
   axes.bind("To", To);
 }
 
-void conv_transpose1d_check(const Call& c) { check_lengths(c, c.in[3], transpose_outputs(c)); }
+void conv_transpose1d_check(const Call& c) { check_ints(c, 3, 0, transpose_outputs(c)); }
 
 ConvShape conv_shape(const Call& c) {
   const Tensor &x = c.in[0], &w = c.in[1], &y = c.out[0];
