@@ -8,6 +8,7 @@
 #include "ops/embedding/embedding.h"
 #include "ops/fsq/fsq.h"
 #include "ops/layer_norm/layer_norm.h"
+#include "ops/linear/linear.h"
 #include "ops/prior/prior.h"
 #include "ops/resample/resample.h"
 #include "ops/sequence/sequence.h"
@@ -35,6 +36,8 @@ const std::vector<const Op*>& all_ops() {
       &fsq_encode,
       &fsq_decode,
       &layer_norm,
+      &linear,
+      &conv1d_btc,
       &self_attention,
       &cross_attention,
       &attention_probs,
