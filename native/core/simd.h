@@ -10,9 +10,10 @@
 #endif
 #endif
 
-// The resolver runs before a sanitizer is ready, so sanitized builds stay on the baseline.
+// The resolver runs before a sanitizer is ready, so sanitized builds stay on the baseline. The clones are named by feature
+// level: a name such as arch=haswell would be chosen on that processor only.
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(A2S_SANITIZED)
-#define A2S_CLONES __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+#define A2S_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define A2S_CLONES
 #endif
