@@ -167,6 +167,73 @@ TEST(resample_makes_no_images) {
   CHECK(level(resampled(resampled(x, 16000, 48000), 48000, 16000), x) < -110);
 }
 
+namespace {
+
+using Attrs = std::vector<std::pair<const char*, double>>;
+
+struct Ran {
+  Arena arena;
+  Call call;
+  explicit Ran(const Op& op) : call(op, test_context()) {}
+};
+
+/** Forward and backward of `op` over items of x, each cut or padded with NaN to `size`. */
+std::unique_ptr<Ran> run(const Op& op, const Attrs& attrs, const std::vector<std::vector<float>>& x, int64_t size) {
+  auto r = std::make_unique<Ran>(op);
+  const int64_t B = static_cast<int64_t>(x.size());
+  r->call.in[0] = new_tensor(r->arena, DType::f32, {B, size});
+  Tensor lengths = new_tensor(r->arena, DType::i32, {B});
+  for (int64_t b = 0; b < B; ++b) {
+    const int64_t n = lengths.as<int32_t>()[b] = static_cast<int32_t>(x[b].size());
+    for (int64_t i = 0; i < size; ++i) r->call.in[0].as<float>()[b * size + i] = i < n ? x[b][i] : std::nanf("");
+  }
+  r->call.in[1] = lengths;
+  for (auto& [name, value] : attrs) r->call.set(name, value);
+  apply(r->call, r->arena);
+  for (size_t j = 0; j < op.outputs.size(); ++j) {
+    const Tensor& y = r->call.out[j];
+    r->call.dout[j] = new_tensor(r->arena, DType::f32, y.shape());
+    const int64_t T = y.dim(-1), R = y.size() / B / T;  // the gradient of element (r, t) does not depend on T
+    for (int64_t i = 0; i < y.size(); ++i) r->call.dout[j].as<float>()[i] = std::sin(static_cast<float>(i / T % R * 1000 + i % T));
+  }
+  r->call.din[0] = new_tensor(r->arena, DType::f32, {B, size});
+  run_backward(r->call);
+  return r;
+}
+
+/** The same bits in every row of item b of `padded` as in `alone`, zeros beyond. */
+void check_item(const Tensor& padded, const Tensor& alone, int64_t b) {
+  const int64_t T = padded.dim(-1), n = alone.dim(-1), rows = alone.size() / n;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t t = 0; t < T; ++t)
+      CHECK(padded.as<float>()[(b * rows + r) * T + t] == (t < n ? alone.as<float>()[r * n + t] : 0.f));
+}
+
+}  // namespace
+
+TEST(padding_and_neighbours_change_no_bit) {
+  std::vector<std::vector<float>> items;
+  for (int64_t n : {3000, 41, 777, 5, 2999}) {
+    items.emplace_back(n);
+    for (int64_t i = 0; i < n; ++i) items.back()[i] = static_cast<float>(Rng{4, 5}.normal(n, i));
+  }
+  const std::pair<const Op*, Attrs> calls[] = {
+      {&log_mel, {{"n_fft", 48}, {"hop", 11}, {"win", 37}, {"n_mels", 6}, {"pad", 1}, {"pre_emphasis", 0.9}}},
+      {&log_mel, {{"n_fft", 128}, {"hop", 32}, {"n_mels", 9}, {"pad", 2}, {"power", 2}}},
+      {&log_stft, {{"n_fft", 20}, {"hop", 5}, {"pad", 2}}},
+      {&resample, {{"from", 22050}, {"to", 16000}}},
+      {&resample, {{"from", 3}, {"to", 7}, {"zeros", 5}}},
+  };
+  for (auto& [op, attrs] : calls) {
+    auto batch = run(*op, attrs, items, 3100);
+    for (size_t b = 0; b < items.size(); ++b) {
+      auto alone = run(*op, attrs, {items[b]}, static_cast<int64_t>(items[b].size()));
+      for (size_t j = 0; j < op->outputs.size(); ++j) check_item(batch->call.out[j], alone->call.out[j], b);
+      check_item(batch->call.din[0], alone->call.din[0], b);
+    }
+  }
+}
+
 TEST(float_logarithm_is_close) {
   for (int i = 0; i < 200000; ++i) {
     const float x = static_cast<float>(std::exp((Rng{3, 5}.uniform(0, i) - 0.5) * 170));

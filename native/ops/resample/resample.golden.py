@@ -2,7 +2,6 @@
 
     python native/ops/resample/resample.golden.py        # PyTorch 2.13.0, CPU; seed 21; no other input
 """
-import json
 import math
 import pathlib
 import sys
@@ -13,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "test"))
 import golden
 
 torch.manual_seed(21)
-tensors, metadata = {}, {"made by": "resample.golden.py, PyTorch " + torch.__version__}
+recorder = golden.Recorder(__file__)
 
 
 def matrix(samples, a):
@@ -32,15 +31,11 @@ def record(case, attrs, samples, lengths):
     items = [matrix(n, attrs) @ row[:n] for row, n in zip(x, lengths)]
     outputs = math.ceil(samples * attrs["to"] / attrs["from"])
     y = torch.stack([torch.nn.functional.pad(i, (0, outputs - len(i))) for i in items])
-    dy = torch.randn_like(y)
-    y.backward(dy)
-    tensors.update({f"{case}/in.x": x.detach(), f"{case}/in.lengths": torch.tensor(lengths, dtype=torch.int32), f"{case}/out.y": y.detach(),
-                    f"{case}/dout.y": dy, f"{case}/din.x": x.grad})
-    metadata[case] = json.dumps({"attrs": attrs})
+    recorder.record("resample", case, attrs, {"x": x, "lengths": torch.tensor(lengths, dtype=torch.int32)}, {"y": y})
 
 
 record("22050 to 16000", {"from": 22050, "to": 16000, "zeros": 64, "beta": 11.5, "rolloff": 0.945}, 210, [210, 0, 101])
 record("16000 to 22050", {"from": 16000, "to": 22050, "zeros": 9, "beta": 6.0, "rolloff": 0.9}, 120, [120, 55])
 record("48000 to 8000", {"from": 48000, "to": 8000, "zeros": 5, "beta": 8.0, "rolloff": 0.85}, 200, [200])
 
-golden.save(pathlib.Path(__file__).with_name("resample.golden.safetensors"), tensors, metadata)
+recorder.save()

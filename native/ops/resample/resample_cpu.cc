@@ -15,12 +15,12 @@ namespace a2s {
 namespace {
 
 constexpr int64_t kSide = 4;           // outputs at a time
-constexpr int kUnroll = 16;            // taps are padded to a multiple of this
+constexpr int64_t kTapBlock = 16;      // taps are padded to a multiple of this: no remainder in the vector loop
 constexpr int64_t kMaxTerm = 1 << 16;  // of the reduced ratio: bounds the taps' memory
 
 struct PhaseKey {
-  int64_t step, phases;     // output j stands at input position j * step / phases
-  double gain, bandwidth;   // h(u) = gain sinc(bandwidth u) kaiser(bandwidth u / zeros), u in input samples
+  int64_t step, phases;    // output j stands at input position j * step / phases
+  double gain, bandwidth;  // h(u) = gain sinc(bandwidth u) kaiser(bandwidth u / zeros), u in input samples
   double zeros, beta;
   auto operator<=>(const PhaseKey&) const = default;
 };
@@ -40,7 +40,7 @@ struct Taps {
 
   explicit Taps(const PhaseKey& key)
       : reach(static_cast<int64_t>(std::ceil(key.zeros / key.bandwidth))),
-        count((2 * reach + kUnroll - 1) / kUnroll * kUnroll),
+        count((2 * reach + kTapBlock - 1) / kTapBlock * kTapBlock),
         weights(key.phases * count) {
     const double scale = 1 / bessel_i0(key.beta);
     for (int64_t p = 0; p < key.phases; ++p)

@@ -19,6 +19,7 @@ class RealFft {
   /** The shared plan for a supported n. */
   static const RealFft& plan(int64_t n);
   explicit RealFft(int64_t n);
+  RealFft(const RealFft&) = delete;
 
   int64_t size() const { return n_; }
   int64_t rows() const { return n_ + 2; }

@@ -47,10 +47,6 @@ struct Hann {
   }
 };
 
-[[noreturn]] void refuse(const Call& c, const char* what, const std::string& expected, int64_t got) {
-  fail_config(std::string(c.op.name) + ": " + what + ": expected " + expected + ", got " + std::to_string(got));
-}
-
 }  // namespace
 
 FrameLayout::FrameLayout(const Call& c)
@@ -61,11 +57,10 @@ int64_t FrameLayout::frames(int64_t samples) const {
   return samples == 0 || room < 0 ? 0 : 1 + room / hop;
 }
 
-void bind_frames(Axes& axes, const Call& c, int64_t window_size) {
+void bind_frames(Axes& axes, const Call& c) {
   const FrameLayout layout(c);
-  if (!RealFft<float>::supports(layout.n_fft)) refuse(c, "n_fft", "an even number without prime factors above 5", layout.n_fft);
-  if (window_size < 1 || window_size > layout.n_fft)
-    refuse(c, "window", "1 to n_fft=" + std::to_string(layout.n_fft) + " weights", window_size);
+  if (!RealFft<float>::supports(layout.n_fft))
+    fail_config(std::string(c.op.name) + ": n_fft: expected an even number without prime factors above 5, got " + std::to_string(layout.n_fft));
   const int64_t samples = axes["S"], frames = layout.frames(samples);
   if (frames == 0)
     fail_shape(std::string(c.op.name) + ": x: expected at least " + std::to_string(layout.pad == FrameLayout::none ? layout.n_fft : 1) +
@@ -74,7 +69,12 @@ void bind_frames(Axes& axes, const Call& c, int64_t window_size) {
   axes.bind("T", frames);
 }
 
-int64_t window_size(const Call& c) { return c.integer("win") ? c.integer("win") : c.integer("n_fft"); }
+int64_t window_size(const Call& c) {
+  const int64_t n_fft = c.integer("n_fft"), win = c.integer("win");
+  if (win > n_fft)
+    fail_config(std::string(c.op.name) + ": win: expected at most n_fft=" + std::to_string(n_fft) + ", got " + std::to_string(win));
+  return win ? win : n_fft;
+}
 
 template <class T>
 const std::vector<T>& hann_window(const Call& c) {

@@ -23,10 +23,10 @@ struct FrameLayout {
   int64_t frames(int64_t samples) const;
 };
 
-/** Checks the framing attributes, and binds F and T. */
-void bind_frames(Axes& axes, const Call& c, int64_t window_size);
+/** Checks n_fft and the number of samples, and binds F and T. */
+void bind_frames(Axes& axes, const Call& c);
 
-/** `win`, where 0 stands for n_fft. */
+/** `win`, where 0 stands for n_fft; refuses one above n_fft. */
 int64_t window_size(const Call& c);
 /** The window of `window_size` weights that the attributes `window` and `win` ask for. */
 template <class T>
@@ -46,14 +46,10 @@ class Frames {
 
     /** Lanes to and from row `r` of a [B, R, T] tensor whose base is `y`; load gives 0 in lanes from `count` on. */
     void store(const T* lanes, T* y, int64_t R, int64_t r, int64_t frames) const {
-      T* to = y + (item * R + r) * frames + begin;
-      if (count == V) std::copy_n(lanes, V, to);
-      else std::copy_n(lanes, count, to);
+      std::copy_n(lanes, count, y + (item * R + r) * frames + begin);
     }
     void load(T* lanes, const T* y, int64_t R, int64_t r, int64_t frames) const {
-      const T* from = y + (item * R + r) * frames + begin;
-      if (count == V) return void(std::copy_n(from, V, lanes));
-      std::fill(std::copy_n(from, count, lanes), lanes + V, T(0));
+      std::fill(std::copy_n(y + (item * R + r) * frames + begin, count, lanes), lanes + V, T(0));
     }
   };
 

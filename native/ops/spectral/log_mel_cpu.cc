@@ -1,4 +1,4 @@
-#include <string>
+#include <sstream>
 
 #include "core/math.h"
 #include "ops/spectral/frames.h"
@@ -44,7 +44,7 @@ A2S_INLINE void logarithms(T* mel, int64_t n) {
 template <class T>
 A2S_INLINE void energies_grad(const MelFrame<T>& s, T* block, T* p, const T* mel, const T* dy) {
   constexpr int V = Frames<T>::V;
-  // d p replaces the spectrum's phase-free part: with q = d p / magnitude (or 2 d p), d re = q re and d im = q im.
+  // d re = re d p / p and d im alike for magnitudes; d re = 2 re d p for powers. d p is gathered in the place of p.
   for (int64_t f = 0; f < s.bins; ++f)
     for (int v = 0; v < V; ++v) {
       const T scale = s.power ? T(2) : p[f * V + v] > 0 ? 1 / p[f * V + v] : T(0);
@@ -120,12 +120,14 @@ void backward(Call& c) {
 }  // namespace
 
 void log_mel_axes(Axes& axes, const Call& c) {
-  bind_frames(axes, c, window_size(c));
+  bind_frames(axes, c);
+  window_size(c);
   axes.bind("M", c.integer("n_mels"));
-  const double nyquist = c.num("sample_rate") / 2;
-  if (f_max(c) > nyquist || f_max(c) <= c.num("f_min"))
-    fail_config("log_mel: f_max: expected above f_min=" + std::to_string(c.num("f_min")) + " and at most sample_rate/2=" + std::to_string(nyquist) +
-                ", got " + std::to_string(f_max(c)));
+  const double low = c.num("f_min"), high = f_max(c), nyquist = c.num("sample_rate") / 2;
+  if (high > low && high <= nyquist) return;
+  std::ostringstream message;
+  message << "log_mel: f_max: expected above f_min=" << low << " and at most sample_rate/2=" << nyquist << ", got " << high;
+  fail_config(message.str());
 }
 void log_mel_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
 void log_mel_backward(Call& c) { A2S_BY_DTYPE(c, backward); }

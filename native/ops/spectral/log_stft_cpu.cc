@@ -75,7 +75,10 @@ void backward(Call& c) {
 
 }  // namespace
 
-void log_stft_axes(Axes& axes, const Call& c) { bind_frames(axes, c, window_size(c)); }
+void log_stft_axes(Axes& axes, const Call& c) {
+  bind_frames(axes, c);
+  window_size(c);
+}
 void log_stft_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
 void log_stft_backward(Call& c) { A2S_BY_DTYPE(c, backward); }
 

@@ -5,7 +5,6 @@
 Ragged batches are computed item by item, each cut to its length, so the file also says what padding must not change.
 The mel filters are built here by interpolation from the published break points of Slaney's and of the HTK scale.
 """
-import json
 import pathlib
 import sys
 
@@ -17,7 +16,7 @@ import golden
 
 torch.manual_seed(20)
 torch.set_num_threads(1)
-tensors, metadata = {}, {"made by": "spectral.golden.py, PyTorch " + torch.__version__}
+recorder = golden.Recorder(__file__)
 
 
 def window_of(kind, size):
@@ -63,19 +62,9 @@ def mel_bank(a):
 
 
 def record(op, case, attrs, inputs, compute, wanted):
-    """Writes inputs, outputs, random output gradients and the gradients of the inputs in `wanted`."""
+    """One case: `compute` maps the inputs to the outputs, `wanted` names the inputs with a gradient."""
     leaves = {k: v.clone().requires_grad_(k in wanted) for k, v in inputs.items()}
-    outputs = compute(leaves)
-    douts = {k: torch.randn_like(v) for k, v in outputs.items()}
-    loss = sum((outputs[k] * douts[k]).sum() for k in outputs)
-    loss.backward()
-    for k, v in inputs.items():
-        tensors[f"{case}/in.{k}"] = v
-    for k, v in outputs.items():
-        tensors[f"{case}/out.{k}"], tensors[f"{case}/dout.{k}"] = v.detach(), douts[k]
-    for k in wanted:
-        tensors[f"{case}/din.{k}"] = leaves[k].grad
-    metadata[case] = json.dumps({"op": op, "attrs": attrs})
+    recorder.record(op, case, attrs, leaves, compute(leaves))
 
 
 def wave(B, S, lengths=None):
@@ -151,4 +140,4 @@ log_mel("log_mel, judges", {"sample_rate": 22050, "n_fft": 1024, "hop": 256, "pa
 log_mel("log_mel, htk band", {"sample_rate": 8000, "n_fft": 60, "hop": 15, "pad": "none", "n_mels": 6, "scale": "htk", "f_min": 100.0, "f_max": 3500.0, "offset": 0.1}, wave(1, 120))
 losses(3, 3, 7, [7, 0, 4])
 
-golden.save(pathlib.Path(__file__).with_name("spectral.golden.safetensors"), tensors, metadata)
+recorder.save()

@@ -13,10 +13,10 @@
 //                   pad zero}; masked_l1 over floor(samples / hop) frames; mean over resolutions.
 //   NanoCodec STFT  log_stft {n_fft, hop, win, window hann_symmetric, eps 1e-5, offset 1, pad reflect}; masked_l1 of
 //                   `y` over floor(samples / hop) + 1 frames; mean over resolutions.
-//   small recipe    log_mel {n_mels, power 1, offset 0.01}, log_stft for both the log magnitude (masked_l1 of `y`,
-//                   weight 0.3) and spectral_convergence of `magnitude` (weight 0.5).
-//   speech front end of TitaNet: log_mel {16000 Hz, 512, 160, 400, 80 mels, norm slaney, power 2, pre_emphasis 0.97,
-//                   offset 2^-24, window hann_symmetric, pad zero}.
+//   small recipe    log_mel {n_mels, power 1, eps 1e-5, offset 0.01, pad zero}: masked_l1; one log_stft {pad zero} for
+//                   masked_l1 of `y` (weight 0.3) and spectral_convergence of `magnitude` (weight 0.5).
+//   TitaNet input   log_mel {16000 Hz, 512, 160, 400, 80 mels, norm slaney, power 2, pre_emphasis 0.97,
+//                   offset 2^-24, window hann_symmetric, pad zero}; floor(samples / hop) frames are valid.
 #pragma once
 #include "core/op.h"
 

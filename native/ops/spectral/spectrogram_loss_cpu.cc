@@ -61,7 +61,7 @@ void l1_backward(Call& c) {
   each_row(c, [&](int64_t, int64_t at, int64_t n) {
     const T g = c.dout[0].as<T>()[0] / static_cast<T>(B * C * std::max<int64_t>(n, 1));
     for (int64_t i = at; i < at + frames; ++i) {
-      const T d = i >= at + n || a[i] == b[i] ? T(0) : std::copysign(g, g * (a[i] - b[i]));
+      const T d = i < at + n ? g * static_cast<T>((a[i] > b[i]) - (a[i] < b[i])) : T(0);
       if (da) da[i] = d;
       if (db) db[i] = -d;
     }

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <string>
 
 #include "ops/spectral/frames.h"
 #include "ops/spectral/spectral.h"
@@ -55,7 +56,11 @@ double stft_flops(const Call& c) {
   return 2.5 * n * std::log2(n) * static_cast<double>(c.out[0].dim(0) * c.out[0].dim(-1));
 }
 
-void stft_axes(Axes& axes, const Call& c) { bind_frames(axes, c, c.in[1].dim(0)); }
+void stft_axes(Axes& axes, const Call& c) {
+  bind_frames(axes, c);
+  if (const int64_t W = axes["W"], n_fft = c.integer("n_fft"); W < 1 || W > n_fft)
+    fail_shape("stft: window: expected 1 to n_fft=" + std::to_string(n_fft) + " weights, got " + std::to_string(W));
+}
 void stft_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
 void stft_backward(Call& c) { A2S_BY_DTYPE(c, backward); }
 
