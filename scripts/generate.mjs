@@ -19,7 +19,7 @@ const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpp
 const shape = (axes) => `[${axes.split(' ').join(', ')}]`;
 const kindNote = {
   data: '',
-  param: '; a parameter: its gradient is accumulated',
+  param: '; parameter',
   fixed: '; no gradient',
   ints: '; i32',
 };

@@ -1,5 +1,7 @@
 // What the addon exports. Its only caller is src/, which gives these functions types, names and documentation.
 #include "napi/ops.h"
+#include "napi/optimizer.h"
+#include "napi/params.h"
 #include "napi/system.h"
 #include "napi/task.h"
 #include "napi/tensor.h"
@@ -28,6 +30,16 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<run_op>(exports, "runOp");
   add<op_gradients>(exports, "opGradients");
   add<op_table>(exports, "opTable");
+
+  add<params_list>(exports, "paramsList");
+  add<params_read>(exports, "paramsRead");
+  add<params_write>(exports, "paramsWrite");
+  add<params_zero_grad>(exports, "paramsZeroGrad");
+
+  add<optimizer_new>(exports, "optimizerNew");
+  add<optimizer_step>(exports, "optimizerStep");
+  add<optimizer_steps>(exports, "optimizerSteps");
+  add<optimizer_restore>(exports, "optimizerRestore");
   return exports;
 }
 

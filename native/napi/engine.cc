@@ -64,7 +64,6 @@ void Engine::start() {
   if (thread_.joinable() || closed_) return;
   stopping_ = false;
   pool_.emplace(threads_.load());
-  threads_ = pool_->threads();
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -106,12 +105,12 @@ void Engine::cancel(const CancelFlag& flag) {
 int Engine::threads() {
   std::lock_guard jobs(jobs_mutex_);
   start();
-  return threads_;
+  return pool_ ? pool_->threads() : 0;
 }
 
-void Engine::resize(Pool& pool, int threads) {
-  pool.resize(threads);
-  threads_ = pool.threads();
+void Engine::resize(int threads) {
+  threads_ = threads;
+  pool_->resize(threads);
 }
 
 void Engine::loop() {

@@ -61,8 +61,8 @@ class Engine {
 
   /** Number of compute threads. */
   int threads();
-  /** Changes it; 0 means one per CPU. Only from inside a job, so that no other is computing. */
-  void resize(Pool& pool, int threads);
+  /** Changes it, waiting for a parallel region in progress; 0 means one per CPU. */
+  void resize(int threads);
 
  private:
   Engine() = default;
@@ -81,7 +81,7 @@ class Engine {
 
   std::optional<Pool> pool_;
   std::thread thread_;
-  std::atomic<int> threads_{0};
+  std::atomic<int> threads_{0};  // as asked for
 };
 
 }  // namespace a2s

@@ -32,8 +32,8 @@ Napi::Value info(const Napi::CallbackInfo& call) {
 
 Napi::Value set_threads(const Napi::CallbackInfo& call) {
   int threads = static_cast<int>(to_integer("setThreads: threads", call[0], 0, 1024, ErrorCode::Config));
-  auto resize = [threads](Workspace& w) {
-    Engine::get().resize(w.pool, threads);
+  auto resize = [threads](Workspace&) {
+    Engine::get().resize(threads);
     return Done{};
   };
   return submit(call.Env(), call.Env().Undefined(), resize, deliver_done);

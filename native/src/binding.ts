@@ -15,6 +15,8 @@ export interface Handle<Kind extends string> {
 }
 export type TensorHandle = Handle<'tensor'>;
 export type CancelToken = Handle<'cancel'>;
+export type ParamsHandle = Handle<'params'>;
+export type OptimizerHandle = Handle<'optimizer'>;
 
 export interface NativeTensor {
   handle: TensorHandle;
@@ -68,6 +70,25 @@ export interface OpAttr {
   choices: string[];
 }
 
+/** The flat buffers of a model's parameters. */
+export type ParameterBuffer = 'values' | 'grads' | 'expAvg' | 'expAvgSq';
+
+export interface OptimizerSettings {
+  beta1?: number;
+  beta2?: number;
+  eps?: number;
+  weightDecay?: number;
+}
+
+/** What one optimizer step did. */
+export interface StepReport {
+  /** Norm of the trainable parameters' gradients, before clipping. */
+  gradNorm: number;
+  clipped: boolean;
+  /** Gradient elements that are NaN or infinite; where there are any, nothing was changed. */
+  nonFinite: number;
+}
+
 type Named<T> = Record<string, T>;
 
 /** The addon's functions. Whatever takes time returns a promise; an undefined token cannot be cancelled. */
@@ -97,6 +118,29 @@ export interface Binding {
     dOutputs: Named<TensorHandle | undefined>,
     token: CancelToken | undefined,
   ): Promise<Named<NativeTensor>>;
+
+  paramsList(params: ParamsHandle): { name: string; shape: number[]; dtype: DType; trainable: boolean }[];
+  paramsRead(
+    params: ParamsHandle,
+    buffer: ParameterBuffer,
+    token: CancelToken | undefined,
+  ): Promise<Named<NativeTensor>>;
+  paramsWrite(
+    params: ParamsHandle,
+    buffer: ParameterBuffer,
+    tensors: Named<TensorHandle>,
+    token: CancelToken | undefined,
+  ): Promise<void>;
+  paramsZeroGrad(params: ParamsHandle): Promise<void>;
+
+  optimizerNew(params: ParamsHandle, settings: OptimizerSettings): OptimizerHandle;
+  optimizerStep(
+    optimizer: OptimizerHandle,
+    settings: { lr: number; clipNorm?: number | undefined },
+    token: CancelToken | undefined,
+  ): Promise<StepReport>;
+  optimizerSteps(optimizer: OptimizerHandle): Promise<number>;
+  optimizerRestore(optimizer: OptimizerHandle, steps: number): Promise<void>;
 }
 
 /** Where the addon is: beside src/ and dist/, or where ALIGN2SPEAK_ADDON points, e.g. to a sanitized build. */

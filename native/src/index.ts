@@ -3,7 +3,7 @@
  *
  * Calls run one after another on one engine thread per process, in the order they were made.
  */
-export type { DType, NativeInfo, OpArg, OpAttr, OpContract, TensorArray } from './binding.js';
+export type { DType, NativeInfo, TensorArray } from './binding.js';
 export { type CallOptions, info, setThreads } from './engine.js';
 export * as ops from './ops.gen.js';
 export { Tensor } from './tensor.js';

@@ -1,0 +1,91 @@
+import {
+  binding,
+  type DType,
+  type NativeTensor,
+  type ParameterBuffer,
+  type ParamsHandle,
+  type TensorHandle,
+} from './binding.js';
+import { handleOf, type Tensor, tensorFromNative } from './tensor.js';
+
+/** Tensors by their published names. */
+export type NamedTensors = Readonly<Record<string, Tensor>>;
+
+export interface ParameterInfo {
+  name: string;
+  shape: number[];
+  dtype: DType;
+  trainable: boolean;
+}
+
+/** The parameters' handle of a model. @throws TypeError for anything else. */
+export let paramsOf: (model: unknown, where: string) => ParamsHandle;
+
+/** What every model has: parameters with gradients, laid out once, under the names of the published weights. */
+export abstract class Model {
+  readonly #params: ParamsHandle;
+
+  static {
+    paramsOf = (model, where) => {
+      if (typeof model === 'object' && model !== null && #params in model) return model.#params;
+      throw new TypeError(`${where}: expected a model, got ${model === null ? 'null' : typeof model}`);
+    };
+  }
+
+  protected constructor(params: ParamsHandle) {
+    this.#params = params;
+  }
+
+  /** Names, shapes and types of the parameters, in a fixed order. */
+  parameters(): ParameterInfo[] {
+    return binding().paramsList(this.#params);
+  }
+
+  /**
+   * Replaces the values of all parameters. f32 and f64 convert to the model's own type.
+   *
+   * @param tensors Each parameter once, in its shape.
+   * @param options.skip Names to leave out where the model has no such parameter.
+   * @returns The names left out.
+   * @throws CheckpointError naming what is missing, unexpected or of another shape; then nothing is changed.
+   */
+  async load(tensors: NamedTensors, { skip = [] }: { skip?: readonly RegExp[] } = {}): Promise<string[]> {
+    const own = new Set(this.parameters().map(({ name }) => name));
+    const skipped = Object.keys(tensors).filter((name) => !own.has(name) && skip.some((pattern) => pattern.test(name)));
+    const kept = Object.entries(tensors).filter(([name]) => !skipped.includes(name));
+    await writeParams(this.#params, 'values', Object.fromEntries(kept));
+    return skipped;
+  }
+
+  /** Copies of the values of all parameters. */
+  state(): Promise<NamedTensors> {
+    return readParams(this.#params, 'values');
+  }
+
+  /** Copies of the gradients of all parameters. */
+  gradients(): Promise<NamedTensors> {
+    return readParams(this.#params, 'grads');
+  }
+
+  /** Sets all gradients to zero. */
+  async zeroGrad(): Promise<void> {
+    await binding().paramsZeroGrad(this.#params);
+  }
+}
+
+/** Copies of one of the buffers that lie beside each other: values, gradients and the optimizer's moments. */
+export async function readParams(params: ParamsHandle, buffer: ParameterBuffer): Promise<NamedTensors> {
+  return mapValues(await binding().paramsRead(params, buffer, undefined), (native: NativeTensor) =>
+    tensorFromNative(native),
+  );
+}
+
+/** Replaces one of the buffers: each parameter once, in its shape. */
+export async function writeParams(params: ParamsHandle, buffer: ParameterBuffer, tensors: NamedTensors): Promise<void> {
+  const handles = mapValues<Tensor, TensorHandle>(tensors, (tensor, name) => handleOf(tensor, `parameters: ${name}`));
+  await binding().paramsWrite(params, buffer, handles, undefined);
+}
+
+function mapValues<T, U>(values: Readonly<Record<string, T>>, f: (value: T, key: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, f(value, key)]));
+}
