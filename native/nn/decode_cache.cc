@@ -1,0 +1,197 @@
+#include "nn/decode_cache.h"
+
+#include "ops/attention/attention.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/embedding/embedding.h"
+#include "ops/layer_norm/layer_norm.h"
+#include "ops/linear/linear.h"
+
+namespace a2s {
+namespace {
+
+/** Bytes from the start of t to its row i (axis 0). */
+char* row_of(const Tensor& t, int64_t i) {
+  return static_cast<char*>(t.data) + i * (t.bytes() / t.dims[0]);
+}
+
+Tensor first_rows(Tensor t, int64_t count) {
+  t.dims[0] = count;
+  return t;
+}
+
+/** Each channel's window moves one step into the past and takes in x. */
+template <class T>
+void push(T* window, const T* x, int64_t channels, int64_t k) {
+  for (int64_t c = 0; c < channels; ++c, window += k) {
+    for (int64_t j = 1; j < k; ++j) window[j - 1] = window[j];
+    window[k - 1] = x[c];
+  }
+}
+
+/** window[c, j] = x[length - k + j, c], zero before the start. */
+template <class T>
+void fill_window(T* window, const T* x, int64_t length, int64_t channels, int64_t k) {
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t j = 0; j < k; ++j) {
+      const int64_t t = length - k + j;
+      window[c * k + j] = t < 0 ? T(0) : x[t * channels + c];
+    }
+}
+
+}  // namespace
+
+DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Arena& arena, int64_t rows, int64_t steps)
+    : stack_(stack), dtype_(dtype), rows_(rows), steps_(steps) {
+  const TransformerConfig& c = stack.config();
+  if (!c.causal) fail_config("decode_cache: stack: expected a causal transformer, got a non-causal one");
+  stack.check_length(steps);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    Layer l;
+    l.k = new_tensor(arena, dtype, {rows, steps, c.d_model});
+    l.v = new_tensor(arena, dtype, {rows, steps, c.d_model});
+    if (c.kernel > 1) {
+      l.in = new_tensor(arena, dtype, {rows, c.d_model, c.kernel});
+      l.hidden = new_tensor(arena, dtype, {rows, c.d_ffn, c.kernel});
+    }
+    layers_.push_back(l);
+  }
+  used_ = new_tensor(arena, DType::i32, {rows});
+  clear();
+}
+
+void DecodeCache::clear() {
+  fill_zero(used_);
+  for (Layer& l : layers_)
+    if (l.in) fill_zero(l.in), fill_zero(l.hidden);
+}
+
+void DecodeCache::load(int64_t row, std::span<const LayerTrace> layers, int64_t item, int64_t length) {
+  const TransformerConfig& c = stack_.config();
+  const size_t width = static_cast<size_t>(c.d_model) * size_of(dtype_);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    Layer& l = layers_[i];
+    const char* qkv = row_of(layers[i].qkv->value, item);
+    for (int64_t t = 0; t < length; ++t, qkv += 3 * width) {
+      std::memcpy(row_of(l.k, row) + t * width, qkv + width, width);
+      std::memcpy(row_of(l.v, row) + t * width, qkv + 2 * width, width);
+    }
+    auto fill = [&](const Tensor& window, const Tensor& x) {
+      if (!window) return;
+      char *w = row_of(window, row), *from = row_of(x, item);
+      if (dtype_ == DType::f32) fill_window((float*)w, (const float*)from, length, window.dims[1], c.kernel);
+      else fill_window((double*)w, (const double*)from, length, window.dims[1], c.kernel);
+    };
+    fill(l.in, layers[i].ff_in->value);
+    fill(l.hidden, layers[i].ff_hidden->value);
+  }
+  used_.as<int32_t>()[row] = static_cast<int32_t>(length);
+}
+
+void DecodeCache::copy(int64_t from, int64_t to) {
+  const size_t filled = static_cast<size_t>(used(from) * stack_.config().d_model) * size_of(dtype_);
+  for (Layer& l : layers_) {
+    std::memcpy(row_of(l.k, to), row_of(l.k, from), filled);
+    std::memcpy(row_of(l.v, to), row_of(l.v, from), filled);
+    for (const Tensor& w : {l.in, l.hidden})
+      if (w) std::memcpy(row_of(w, to), row_of(w, from), w.bytes() / rows_);
+  }
+  used_.as<int32_t>()[to] = used_.as<int32_t>()[from];
+}
+
+Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
+  const Transformer::Layer& w = stack_.layer(index);
+  Layer& l = layers_[static_cast<size_t>(index)];
+  Var* h = tape.apply(layer_norm, {x, tape.param(*w.norm_self)});
+  Var* qkv = tape.apply(linear, {h, tape.param(*w.qkv)});
+  const int64_t R = x->value.dim(0), C = x->value.dim(1);
+  const size_t width = static_cast<size_t>(C) * size_of(dtype_);
+  Tensor q = tape.alloc(dtype_, {R, C});
+  for (int64_t r = 0; r < R; ++r) {
+    const char* from = row_of(qkv->value, r);
+    const size_t at = static_cast<size_t>(used(r) - 1) * width;
+    std::memcpy(row_of(q, r), from, width);
+    std::memcpy(row_of(l.k, r) + at, from + width, width);
+    std::memcpy(row_of(l.v, r) + at, from + 2 * width, width);
+  }
+  Var* y = tape.apply(decode_attention,
+                      {tape.constant(q), tape.constant(first_rows(l.k, R)), tape.constant(first_rows(l.v, R)),
+                       tape.constant(first_rows(used_, R))},
+                      {{"heads", double(stack_.config().heads)}});
+  return tape.apply(add, {x, tape.apply(linear, {y, tape.param(*w.o)})});
+}
+
+Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossStep& cross) {
+  const size_t i = static_cast<size_t>(index);
+  if (!cross.kv[i]) return x;
+  const Transformer::Layer& w = stack_.layer(index);
+  const int64_t A = cross.rows->value.size(), P = cross.counts->value.size(), E = stack_.config().cross.width();
+  const bool all = A == x->value.dim(0);
+  Var* own = all ? x : tape.apply(embedding, {cross.rows, x});
+  Var* h = tape.apply(layer_norm, {own, tape.param(*w.norm_query)});
+  Var* q = tape.apply(linear, {h, tape.param(*w.q)});
+
+  // Rows of one prompt become query rows of one call.
+  Tensor slots = tape.alloc(dtype_, {P, cross.slots, E}), back = tape.alloc(dtype_, {A, E});
+  fill_zero(slots);
+  const Tensor flat = make_tensor(slots.data, dtype_, {P * cross.slots, E});
+  const size_t width = static_cast<size_t>(E) * size_of(dtype_);
+  for (int64_t a = 0; a < A; ++a) std::memcpy(row_of(flat, cross.slot[a]), row_of(q->value, a), width);
+  Var* queries = tape.constant(slots);
+  if (!cross.queries.empty()) cross.queries[i] = queries;
+  Var* prior = cross.prior.empty() ? nullptr : cross.prior[i];
+  Var* y = tape.apply(cross_attention, {queries, cross.kv[i], cross.counts, cross.lengths[i], prior},
+                      {{"heads", double(stack_.config().cross.heads)},
+                       {"prior_mode", double(int(prior ? AttentionPrior::Mode::inference : AttentionPrior::Mode::none))}});
+  const Tensor out = make_tensor(y->value.data, dtype_, {P * cross.slots, E});
+  for (int64_t a = 0; a < A; ++a) std::memcpy(row_of(back, a), row_of(out, cross.slot[a]), width);
+  y = tape.apply(linear, {tape.constant(back), tape.param(*w.cross_o)});
+  if (all) return tape.apply(add, {x, y});
+
+  Tensor spread = tape.alloc(dtype_, {x->value.dim(0), x->value.dim(1)});
+  fill_zero(spread);
+  for (int64_t a = 0; a < A; ++a)
+    std::memcpy(row_of(spread, cross.rows->value.as<int32_t>()[a]), row_of(y->value, a), y->value.bytes() / A);
+  return tape.apply(add, {x, tape.constant(spread)});
+}
+
+Var* DecodeCache::convolve(Tape& tape, const Tensor& window, Var* x, Param& w, bool gelu) {
+  const int64_t R = x->value.dim(0), O = w.value.dim(0), C = w.value.dim(1), k = w.value.dim(2);
+  Var* input = x;
+  if (k > 1) {
+    for (int64_t r = 0; r < R; ++r) {
+      char *to = row_of(window, r), *from = row_of(x->value, r);
+      if (dtype_ == DType::f32) push((float*)to, (const float*)from, C, k);
+      else push((double*)to, (const double*)from, C, k);
+    }
+    input = tape.constant(make_tensor(window.data, dtype_, {R, C * k}));
+  }
+  return tape.apply(linear, {input, tape.view(tape.param(w), {O, C * k})}, {{"act", double(gelu)}});
+}
+
+Var* DecodeCache::feed_forward(Tape& tape, int64_t index, Var* x) {
+  const Transformer::Layer& w = stack_.layer(index);
+  Layer& l = layers_[static_cast<size_t>(index)];
+  Var* h = tape.apply(layer_norm, {x, tape.param(*w.norm_ff)});
+  h = convolve(tape, l.in, h, *w.proj, true);
+  return tape.apply(add, {x, convolve(tape, l.hidden, h, *w.out, false)});
+}
+
+Var* DecodeCache::step(Tape& tape, Var* x, const CrossStep* cross) {
+  const int64_t R = x->value.dim(0);
+  Tensor positions = tape.alloc(DType::i32, {R});
+  for (int64_t r = 0; r < R; ++r) {
+    int32_t& used = used_.as<int32_t>()[r];
+    if (used >= steps_)
+      fail_shape("decode_cache: steps: expected at most " + std::to_string(steps_) + ", got one more");
+    positions.as<int32_t>()[r] = used++;
+  }
+  x = tape.apply(add, {x, tape.apply(embedding, {tape.constant(positions), tape.param(stack_.positions())})});
+  for (int64_t i = 0; i < stack_.config().layers; ++i) {
+    x = self_attend(tape, i, x);
+    if (cross) x = cross_attend(tape, i, x, *cross);
+    x = feed_forward(tape, i, x);
+  }
+  return stack_.norm_out() ? tape.apply(layer_norm, {x, tape.param(*stack_.norm_out())}) : x;
+}
+
+}  // namespace a2s

@@ -1,0 +1,39 @@
+// The local transformer: the tokens of one decoder step, one after another.
+//
+//   position 0 reads the decoder's output, position k the embedding of token k-1 (each through the input projection, where
+//   the widths differ); head k reads position k. Token k is codebook k mod K of slot k / K.
+#pragma once
+#include "tts/batch.h"
+#include "tts/sampling.h"
+
+namespace a2s {
+
+class LocalTransformer {
+ public:
+  LocalTransformer(Params& params, const TtsConfig& config, Param& audio_embeddings);
+
+  /** Log-probabilities and entropies [B,K·S,U] of the targets, each given the tokens before it in its step.
+   *  hidden [B,U,C]; uncond: the same without conditions, for guidance. */
+  TokenScores score(Tape& tape, const AudioRows& audio, Var* hidden, Var* uncond, const Sampling& sampling, bool dropout,
+                    uint64_t seed) const;
+
+  /** Input of position 0: hidden [R,C] -> [R,D]. */
+  Var* start(Tape& tape, Var* hidden) const;
+  /** Input of position k + 1: tokens ints [R] of head k -> [R,D]. */
+  Var* embed(Tape& tape, int64_t head, const Tensor& tokens) const;
+  /** Logits [R,V] of head k from its position's output [R,D]. */
+  Var* logits(Tape& tape, int64_t head, Var* out) const;
+  const Transformer& stack() const { return stack_; }
+
+ private:
+  Var* project(Tape& tape, Var* x) const;
+  Var* run(Tape& tape, const Tensor& picked, const Tensor& tokens, Var* hidden, bool dropout, uint64_t seed) const;
+
+  const TtsConfig config_;
+  Param& audio_embeddings_;
+  Param *in_weight_ = nullptr, *in_bias_ = nullptr;
+  Transformer stack_;
+  Param *out_weight_, *out_bias_;
+};
+
+}  // namespace a2s
