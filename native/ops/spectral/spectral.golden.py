@@ -134,10 +134,10 @@ stft("stft, no padding, short window", {"n_fft": 30, "hop": 11, "pad": "none"}, 
 stft("stft, items shorter than the padding", {"n_fft": 20, "hop": 5, "pad": "reflect"}, wave(4, 7, [7, 1, 0, 3]), window_of("hann_symmetric", 20))
 log_stft("log_stft, codec", {"n_fft": 20, "hop": 9, "window": "hann_symmetric", "pad": "reflect", "eps": 1e-5, "offset": 1.0}, wave(2, 31, [31, 17]))
 log_stft("log_stft, small recipe", {"n_fft": 40, "hop": 17, "win": 33, "pad": "zero", "eps": 1e-7, "offset": 0.01}, wave(1, 35))
-log_mel("log_mel, codec", {"sample_rate": 22050, "n_fft": 32, "hop": 8, "window": "hann_symmetric", "pad": "zero", "n_mels": 5, "eps": 1e-5, "offset": 1.0}, wave(2, 60, [60, 33]))
-log_mel("log_mel, speaker front end", {"sample_rate": 16000, "n_fft": 512, "hop": 160, "win": 400, "window": "hann_symmetric", "pad": "zero", "n_mels": 80, "norm": "slaney", "power": 2, "offset": 2.0**-24, "pre_emphasis": 0.97}, wave(1, 170))
+log_mel("log_mel, codec", {"sample_rate": 22050, "n_fft": 32, "hop": 8, "window": "hann_symmetric", "pad": "zero", "n_mels": 5, "eps": 1e-5, "offset": 1.0}, wave(2, 45, [45, 26]))
+log_mel("log_mel, speaker front end", {"sample_rate": 16000, "n_fft": 512, "hop": 160, "win": 400, "window": "hann_symmetric", "pad": "zero", "n_mels": 80, "norm": "slaney", "power": 2, "offset": 2.0**-24, "pre_emphasis": 0.97}, wave(1, 159))
 log_mel("log_mel, judges", {"sample_rate": 22050, "n_fft": 1024, "hop": 256, "pad": "zero", "n_mels": 80, "offset": 0.01}, wave(1, 130))
-log_mel("log_mel, htk band", {"sample_rate": 8000, "n_fft": 60, "hop": 15, "pad": "none", "n_mels": 6, "scale": "htk", "f_min": 100.0, "f_max": 3500.0, "offset": 0.1}, wave(1, 120))
+log_mel("log_mel, htk band", {"sample_rate": 8000, "n_fft": 60, "hop": 15, "pad": "none", "n_mels": 6, "scale": "htk", "f_min": 100.0, "f_max": 3500.0, "offset": 0.1}, wave(1, 90))
 losses(3, 3, 7, [7, 0, 4])
 
 recorder.save()
