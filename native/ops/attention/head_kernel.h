@@ -7,6 +7,7 @@
 #pragma once
 #include <cfloat>
 #include <cmath>
+#include <cstring>
 
 #include "core/math.h"
 #include "core/simd.h"
@@ -113,23 +114,56 @@ void pack_transposed(const float* x, int64_t stride, int64_t rows, int64_t width
 
 // ---- rows of scores; n is whole vectors, what lies beyond the keys is -inf -----------------------------------------
 
-A2S_INLINE float row_max(const float* s, int64_t n) {
-  float top = s[0];
-#pragma omp simd reduction(max : top)
-  for (int64_t j = 0; j < n; ++j) top = s[j] > top ? s[j] : top;
-  return top;
+template <int kCount>
+struct Lanes {
+  typedef float type __attribute__((vector_size(kCount * 4), aligned(4), may_alias));
+};
+
+/** All lanes joined, halves first. */
+template <int kCount, class Join>
+A2S_INLINE float reduce(const typename Lanes<kCount>::type& x, Join join) {
+  if constexpr (kCount == 2) {
+    return join(x[0], x[1]);
+  } else {
+    typename Lanes<kCount / 2>::type half[2];
+    std::memcpy(half, &x, sizeof half);
+    return reduce<kCount / 2>(join(half[0], half[1]), join);
+  }
 }
 
-/** to = exp(s - shift); returns the sum. */
-A2S_INLINE float row_exp(const float* s, int64_t n, float shift, float* to) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; ++j) {
-    const float e = math::exp(s[j] - shift);
-    to[j] = e;
-    sum += e;
-  }
-  return sum;
+A2S_INLINE Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
+A2S_INLINE void store(float* p, Vec x) { *reinterpret_cast<Vec*>(p) = x; }
+
+A2S_INLINE float row_max(const float* s, int64_t n) {
+  auto larger = [](auto a, auto b) { return a > b ? a : b; };
+  Vec top = load(s);
+  for (int64_t j = kLanes; j < n; j += kLanes) top = larger(load(s + j), top);
+  return reduce<kLanes>(top, larger);
+}
+
+A2S_INLINE float row_sum(const float* s, int64_t n) {
+  Vec sum = load(s);
+  for (int64_t j = kLanes; j < n; j += kLanes) sum += load(s + j);
+  return reduce<kLanes>(sum, [](auto a, auto b) { return a + b; });
+}
+
+A2S_INLINE float row_dot(const float* a, const float* b, int64_t n) {
+  Vec sum{};
+  for (int64_t j = 0; j < n; j += kLanes) sum += load(a + j) * load(b + j);
+  return reduce<kLanes>(sum, [](auto x, auto y) { return x + y; });
+}
+
+/** to = exp(s - shift) */
+A2S_INLINE void row_exp(const float* s, int64_t n, float shift, float* to) {
+  for (int64_t j = 0; j < n; ++j) to[j] = math::exp(s[j] - shift);
+}
+
+/** -inf where the last vector of a row lies beyond its keys, zeros in the vector after it: as far as any tile reads. */
+A2S_INLINE void end_row(float* s, int64_t keys, int64_t n) {
+  static const float kIndex[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  float* last = s + n - kLanes;
+  store(last, load(kIndex) < static_cast<float>(keys - n + kLanes) ? load(last) : Vec{} - HUGE_VALF);
+  store(s + n, Vec{});
 }
 
 constexpr float kLogFloor = -87.33654475f;  // log(FLT_MIN)
@@ -192,31 +226,37 @@ void zero_rows(const Head<float>& h, float* x, int64_t stride, int64_t width) {
 
 // ---- forward ------------------------------------------------------------------------------------------------------
 
-/** Scores of row i to dropped-out, unnormalised probabilities; returns what they have to be multiplied by. */
-float forward_row(const Head<float>& h, int64_t i, float* s, float* factor) {
+/** Of each row of a block: the largest log-score and the sum of the exponentials above it. */
+struct Sums {
+  float top[kBlock], sum[kBlock];
+};
+
+/** Scores of row i to dropped-out, unnormalised probabilities. */
+void forward_row(const Head<float>& h, int64_t i, float* s, float* factor, float* top, float* sum) {
   const int64_t keys = keys_of(h, i), n = round_up(keys, kLanes);
-  fill(s, keys, n, -HUGE_VALF);
+  end_row(s, keys, n);
   if (h.prior) {
     float raw = 0;
     if (h.strict) {
-      const float top = row_max(s, n);
-      raw = top + std::log(row_exp(s, n, top, factor));
+      raw = row_max(s, n);
+      row_exp(s, n, raw, factor);
+      raw += math::log(row_sum(factor, n));
       if (h.raw_lse) h.raw_lse[i] = raw;
     }
     add_prior(h, i, keys, raw, s);
   }
-  const float top = row_max(s, n), sum = row_exp(s, n, top, s);
-  if (h.lse) h.lse[i] = top + std::log(sum);
+  *top = row_max(s, n);
+  row_exp(s, n, *top, s);
+  *sum = row_sum(s, n);
   if (h.probs) {
     float* out = h.probs + i * h.columns;
-    for (int64_t j = 0; j < keys; ++j) out[j] = s[j] / sum;
+    for (int64_t j = 0; j < keys; ++j) out[j] = s[j] / *sum;
     fill(out, keys, h.columns, 0);
   }
   if (h.dropout) {
     h.dropout.factors(h.sample, h.first_element + i * h.columns, keys, factor);
     for (int64_t j = 0; j < keys; ++j) s[j] *= factor[j];
   }
-  return 1 / sum;
 }
 
 void forward(const Head<float>& h, float* scratch) {
@@ -231,18 +271,18 @@ void forward(const Head<float>& h, float* scratch) {
   pack_transposed(h.k, h.kv_stride, h.keys, h.width, packed);
   if (h.y) copy_rows(h.v, h.kv_stride, h.keys, h.keys, h.width, 1, values);
   for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
-    const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows), keys = keys_of(h, i0 + all - 1);
+    const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows);
     copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
     block_scores(h, i0, all, {q, w.width, 1}, packed, s, w.ld);
-    float factors[kBlock];
-    for (int64_t r = 0; r < rows; ++r) {
-      factors[r] = forward_row(h, i0 + r, s + r * w.ld, factor);
-      fill(s + r * w.ld, keys_of(h, i0 + r), keys, 0);
-    }
+    Sums of;
+    for (int64_t r = 0; r < rows; ++r) forward_row(h, i0 + r, s + r * w.ld, factor, of.top + r, of.sum + r);
+    for (int64_t r = 0; h.lse && r < rows; ++r) h.lse[i0 + r] = of.top[r] + math::log(of.sum[r]);
     if (!h.y) continue;
     block_times_rows(h, i0, all, s, w, values, y);
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t d = 0; d < h.width; ++d) h.y[(i0 + r) * h.y_stride + d] = y[r * w.width + d] * factors[r];
+    for (int64_t r = 0; r < rows; ++r) {
+      const float share = 1 / of.sum[r];
+      for (int64_t d = 0; d < h.width; ++d) h.y[(i0 + r) * h.y_stride + d] = y[r * w.width + d] * share;
+    }
   }
 }
 
@@ -257,7 +297,8 @@ struct Spare {
 void backward_row(const Head<float>& h, int64_t i, float* s, float* d, const Spare& spare) {
   const int64_t keys = keys_of(h, i), n = round_up(keys, kLanes);
   const bool strict = h.prior && h.strict;
-  fill(s, keys, n, -HUGE_VALF);
+  end_row(s, keys, n);
+  store(d + n, Vec{});
   if (strict) row_exp(s, n, h.raw_lse[i], spare.raw);
   if (h.prior) add_prior(h, i, keys, strict ? h.raw_lse[i] : 0, s);
   if (strict)
@@ -266,18 +307,12 @@ void backward_row(const Head<float>& h, int64_t i, float* s, float* d, const Spa
     h.dropout.factors(h.sample, h.first_element + i * h.columns, keys, spare.factor);
     for (int64_t j = 0; j < keys; ++j) d[j] *= spare.factor[j];
   }
-  const float lse = h.lse[i];
-  float mean = 0, sum = 0;
-#pragma omp simd reduction(+ : mean)
-  for (int64_t j = 0; j < n; ++j) {
-    const float p = math::exp(s[j] - lse);
-    s[j] = p;
-    mean += p * d[j];
-  }
+  row_exp(s, n, h.lse[i], s);
+  const float mean = row_dot(s, d, n);
   for (int64_t j = 0; j < n; ++j) d[j] = s[j] * (d[j] - mean);
   if (strict) {  // a clamped log-score has no gradient, and then the log-softmax under it has one
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; ++j) sum += d[j] *= spare.open[j];
+    for (int64_t j = 0; j < n; ++j) d[j] *= spare.open[j];
+    const float sum = row_sum(d, n);
     for (int64_t j = 0; j < n; ++j) d[j] -= spare.raw[j] * sum;
   }
   if (h.dropout)
@@ -297,16 +332,12 @@ void backward(const Head<float>& h, float* scratch) {
   copy_rows(h.k, h.kv_stride, h.keys, h.keys, h.width, 1, keys);
   fill(dk, 0, sums, 0), fill(dv, 0, sums, 0);
   for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
-    const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows), seen = keys_of(h, i0 + all - 1);
+    const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows);
     copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
     copy_rows(h.dy + i0 * h.y_stride, h.y_stride, rows, all, h.width, 1, dy);
     block_scores(h, i0, all, {q, w.width, 1}, packed_keys, s, w.ld);
     block_scores(h, i0, all, {dy, w.width, 1}, packed_values, d, w.ld);
-    for (int64_t r = 0; r < rows; ++r) {
-      backward_row(h, i0 + r, s + r * w.ld, d + r * w.ld, spare);
-      const int64_t end = round_up(seen, kRows);
-      fill(s + r * w.ld, keys_of(h, i0 + r), end, 0), fill(d + r * w.ld, keys_of(h, i0 + r), end, 0);
-    }
+    for (int64_t r = 0; r < rows; ++r) backward_row(h, i0 + r, s + r * w.ld, d + r * w.ld, spare);
     if (h.dq) {
       block_times_rows(h, i0, all, d, w, keys, dq);
       for (int64_t r = 0; r < rows; ++r)
