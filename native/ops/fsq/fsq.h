@@ -15,7 +15,7 @@ void fsq_decode_forward(Call& c);
 
 inline const Op fsq_encode{
     .name = "fsq_encode",
-    .summary = "Latents to codes and to the values that the codes stand for; frames from lengths[b] on are 0. NaN is refused.",
+    .summary = "Latents to codes and to the values that the codes stand for; frames from lengths[b] on are 0. What is not finite is refused.",
     .formula = "k = round_even(scale tanh(x + tan(off / scale)) - off), scale = (L - 1)/2 (1 - 1e-3), off = L even ? 1/2 : 0; "
                "dequantized = k / floor(L/2); code = sum_d (k_d + floor(L_d/2)) prod_{e<d} L_e; "
                "backward takes the rounding as the identity",

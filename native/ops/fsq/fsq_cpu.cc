@@ -29,9 +29,9 @@ void each_scalar(const Tensor& levels, F&& f) {
 
 int64_t frames(const Call& c, int64_t b) { return c.in[2] ? c.in[2].as<int32_t>()[b] : c.in[0].dims[2]; }
 
-[[noreturn]] void refuse_nan(int64_t b, int64_t channel, int64_t t) {
+[[noreturn]] void refuse(int64_t b, int64_t channel, int64_t t, double value) {
   fail(ErrorCode::Data, "fsq_encode: latent[" + std::to_string(b) + ", " + std::to_string(channel) + ", " + std::to_string(t) +
-                            "]: expected a number, got NaN");
+                            "]: expected a finite number, got " + std::to_string(value));
 }
 
 template <class T>
@@ -48,7 +48,7 @@ void encode(Call& c) {
       each_scalar<T>(c.in[1], [&](const Scalar<T>& s, int64_t d) {
         const int64_t line = (group * D + d) * n;
         for (int64_t t = 0; t < valid; ++t) {
-          if (std::isnan(x[line + t])) refuse_nan(b, group % G * D + d, t);
+          if (!std::isfinite(x[line + t])) refuse(b, group % G * D + d, t, x[line + t]);
           const T k = std::nearbyint(s.scale * std::tanh(x[line + t] + s.shift) - s.offset);
           y[line + t] = k / static_cast<T>(s.half);
           code[t] += (static_cast<int32_t>(k) + s.half) * s.base;

@@ -1,0 +1,125 @@
+#include "codec/decoder.h"
+
+#include <cmath>
+
+#include "ops/conv/conv.h"
+
+namespace a2s {
+namespace {
+
+int64_t context_of(const NormConv& c) { return (c.kernel() - 1) * c.dilation; }
+
+/** [context | x] along time; the state keeps the last frames of it. */
+Var* extend(Tape& tape, const NormConv& c, Var* x, DecoderState& state) {
+  const Tensor &t = x->value, &context = state.contexts[static_cast<size_t>(c.index)];
+  const int64_t lines = t.dims[0] * t.dims[1], n = t.dims[2], before = context.dims[2];
+  if (before == 0) return x;
+  Tensor joined = tape.alloc(t.dtype, {t.dims[0], t.dims[1], before + n});
+  const size_t width = size_of(t.dtype), old = static_cast<size_t>(before) * width, fresh = static_cast<size_t>(n) * width;
+  for (int64_t i = 0; i < lines; ++i) {
+    char* to = static_cast<char*>(joined.data) + static_cast<size_t>(i) * (old + fresh);
+    char* kept = static_cast<char*>(context.data) + static_cast<size_t>(i) * old;
+    std::memcpy(to, kept, old);
+    std::memcpy(to + old, static_cast<const char*>(t.data) + static_cast<size_t>(i) * fresh, fresh);
+    std::memcpy(kept, to + fresh, old);
+  }
+  return tape.constant(joined);
+}
+
+Var* weight(Tape& tape, const NormConv& c, const DecoderState* state) {
+  return state ? tape.constant(state->weights[static_cast<size_t>(c.index)]) : c.weight(tape);
+}
+
+template <class T>
+void require_finite(const Tensor& wav) {
+  const T* x = wav.as<T>();
+  for (int64_t i = 0; i < wav.size(); ++i)
+    if (!std::isfinite(x[i])) {
+      const int64_t S = wav.dims[2];
+      fail(ErrorCode::Data, "codec decoder: wav[" + std::to_string(i / S) + ", " + std::to_string(i % S) + "]: expected a finite sample, got " +
+                                std::to_string(x[i]));
+    }
+}
+
+}  // namespace
+
+Decoder::Decoder(Declarer declare, const CodecConfig& config) {
+  int64_t C = config.decoder_channels;
+  pre_conv_ = declare.conv("pre_conv.conv", {C, config.latent(), 7}, C);
+  for (size_t i = 0; i < config.up_sample_rates.size(); ++i, C /= 2) {
+    const int64_t rate = config.up_sample_rates[i];
+    Stage& s = stages_.emplace_back(Stage{rate, nullptr, {}, {}});
+    s.alpha = declare.alpha("activations." + std::to_string(i), C);
+    s.up = declare.conv("up_sample_conv_layers." + std::to_string(i) + ".conv", {C, 1, 2 * rate}, C / 2);
+    s.res_layer = declare_res_layer(declare, config, "res_layers." + std::to_string(i), C / 2, true);
+  }
+  post_alpha_ = declare.alpha("post_activation", C);
+  post_conv_ = declare.conv("post_conv.conv", {1, C, 3}, 1);
+}
+
+Var* Decoder::convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, DecoderState* state) const {
+  if (state) x = extend(tape, c, x, *state);
+  return tape.apply(conv1d, {x, weight(tape, c, state), tape.param(*c.bias), lengths},
+                    {{"dilation", double(c.dilation)}, {"pad_left", state ? 0.0 : double(context_of(c))}});
+}
+
+/** The kernel spans two strides: the second half of the last frame's contribution waits for the next frame. */
+Var* Decoder::up_sample(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const {
+  if (state) x = extend(tape, s.up, x, *state);
+  const double rate = static_cast<double>(s.rate), groups = static_cast<double>(s.up.bias->value.size());
+  return tape.apply(conv_transpose1d, {x, weight(tape, s.up, state), tape.param(*s.up.bias), lengths},
+                    {{"stride", rate}, {"groups", groups}, {"trim_left", state ? rate : 0}, {"trim_right", rate}});
+}
+
+Var* Decoder::forward(Tape& tape, Var* x, const Tensor& frames, DecoderState* state) const {
+  int64_t rate = 1;
+  Var* lengths = scaled_lengths(tape, frames, rate);
+  x = convolve(tape, pre_conv_, x, lengths, state);
+  for (const Stage& s : stages_) {
+    rate *= s.rate;
+    Var* above = scaled_lengths(tape, frames, rate);
+    x = condensed(tape, [&] {
+      Var* y = up_sample(tape, s, activate(tape, s.alpha, x), above, state);
+      return apply_res_layer(tape, s.res_layer, y, [&](const NormConv& c, Var* in) { return convolve(tape, c, in, above, state); });
+    });
+    lengths = above;
+  }
+  x = convolve(tape, post_conv_, activate(tape, post_alpha_, x), lengths, state);
+  x->value.dtype == DType::f32 ? require_finite<float>(x->value) : require_finite<double>(x->value);
+  x = tape.apply(clamp, {x}, {{"low", -1}, {"high", 1}});
+  return tape.view(x, {x->value.dims[0], x->value.dims[2]});
+}
+
+template <class F>
+void Decoder::each_conv(F&& f) const {
+  auto plain = [&](const NormConv& c) { f(c, c.v->value.dims[1], context_of(c)); };
+  plain(pre_conv_);
+  for (const Stage& s : stages_) {
+    f(s.up, s.up.v->value.dims[0], int64_t{1});
+    for (const auto& chain : s.res_layer.chains)
+      for (const ResBlock& b : chain) plain(b.input_conv), plain(b.skip_conv);
+  }
+  plain(post_conv_);
+}
+
+void Decoder::start(Context ctx, DecoderState& state, int64_t B) const {
+  state.arena.reset();
+  state.B = B;
+  each_conv([&](const NormConv& c, int64_t channels, int64_t context) {
+    const size_t at = static_cast<size_t>(c.index);
+    if (state.weights.size() <= at) state.weights.resize(at + 1), state.contexts.resize(at + 1);
+    const Tensor& v = c.v->value;
+    state.contexts[at] = new_tensor(state.arena, v.dtype, {B, channels, context});
+    fill_zero(state.contexts[at]);
+    state.weights[at] = new_tensor(state.arena, v.dtype, v.shape());
+    ScratchScope scope(ctx.scratch);
+    Tape tape(ctx, ctx.scratch, Tape::Mode::infer);
+    std::memcpy(state.weights[at].data, c.weight(tape)->value.data, v.bytes());
+  });
+}
+
+void Decoder::restart(DecoderState& state, int64_t b) const {
+  for (const Tensor& t : state.contexts) std::memset(static_cast<char*>(t.data) + static_cast<size_t>(b) * t.bytes() / static_cast<size_t>(state.B), 0, t.bytes() / static_cast<size_t>(state.B));
+}
+
+}  // namespace a2s
