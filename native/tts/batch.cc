@@ -30,7 +30,7 @@ void check_values(const Tensor& t, const Tensor& lengths, const char* field, con
   const int64_t items = t.dim(0), columns = t.dim(-1), rows = t.size() / items / columns;
   for (int64_t b = 0; b < items; ++b) {
     const int64_t n = lengths.as<int32_t>()[b];
-    const std::string item = "[" + std::to_string(b) + "]";
+    const std::string item = shape_string(std::span<const int64_t>(&b, 1));
     if (n < 1 || n > columns) refuse(lengths_field + item, "1.." + std::to_string(columns), std::to_string(n));
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t i = 0; i < n; ++i) {
