@@ -1,4 +1,4 @@
-// Over 150 lines because the table of opcodes is one list: what stands in it is all that a pickle may do here.
+// Over 200 lines because the table of opcodes is one list: what stands in it is all that a pickle may do here.
 import type { Dtype } from './dtypes.js';
 
 /** A storage that a checkpoint refers to: the member `data/<key>` of its archive. */
