@@ -5,6 +5,7 @@
 #include "napi/system.h"
 #include "napi/task.h"
 #include "napi/tensor.h"
+#include "napi/tts.h"
 
 namespace a2s::js {
 namespace {
@@ -19,6 +20,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<info>(exports, "info");
   add<set_threads>(exports, "setThreads");
   add<set_error_factory>(exports, "setErrorFactory");
+  add<set_progress_listener>(exports, "setProgressListener");
   add<cancel_token>(exports, "cancelToken");
   add<cancel>(exports, "cancel");
 
@@ -31,10 +33,17 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<op_gradients>(exports, "opGradients");
   add<op_table>(exports, "opTable");
 
+  add<tts_new>(exports, "ttsNew");
+  add<tts_evaluate>(exports, "ttsEvaluate");
+  add<tts_train>(exports, "ttsTrain");
+  add<tts_generate>(exports, "ttsGenerate");
+  add<dispose<Tts>>(exports, "ttsDispose");
+
   add<params_list>(exports, "paramsList");
   add<params_read>(exports, "paramsRead");
   add<params_write>(exports, "paramsWrite");
   add<params_zero_grad>(exports, "paramsZeroGrad");
+  add<dispose<Params>>(exports, "paramsDispose");
 
   add<optimizer_new>(exports, "optimizerNew");
   add<optimizer_step>(exports, "optimizerStep");

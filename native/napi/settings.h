@@ -1,10 +1,12 @@
 // Settings from plain objects: camelCase keys into the fields of a struct.
 #pragma once
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "napi/tensor.h"
 #include "napi/values.h"
 
 namespace a2s::js {
@@ -32,15 +34,19 @@ class Settings {
     if (auto value = take(key); !value.IsUndefined())
       field = static_cast<Int>(to_integer(name(key), value, std::is_signed_v<Int> ? -high : 0, high, ErrorCode::Config));
   }
-  void read(const char* key, std::vector<int>& field) {
+  template <class Int>
+  void read(const char* key, std::vector<Int>& field) {
     auto value = take(key);
     if (value.IsUndefined()) return;
     if (!value.IsArray()) fail_type(name(key), "an array of integers", value);
     auto array = value.As<Napi::Array>();
     field.clear();
     for (uint32_t i = 0; i < array.Length(); ++i)
-      field.push_back(static_cast<int>(to_integer(name(key) + "[" + std::to_string(i) + "]", array[i], -(1 << 30), 1 << 30,
-                                                  ErrorCode::Config)));
+      field.push_back(static_cast<Int>(
+          to_integer(name(key) + "[" + std::to_string(i) + "]", array[i], -(1 << 30), 1 << 30, ErrorCode::Config)));
+  }
+  void read(const char* key, TensorRef& field) {
+    if (auto value = take(key); !value.IsUndefined()) field = object_of<OwnedTensor>(name(key), value);
   }
   /** An enum whose values are, in order, these texts. */
   template <class Enum>
@@ -55,7 +61,13 @@ class Settings {
     }
     fail_config(name(key) + ": expected one of " + all + ", got " + describe(value));
   }
-  /** The value under a key, for a nested object; it counts as read. */
+  /** The object under a key, when there is one. */
+  std::optional<Settings> nested(const char* key) {
+    auto value = take(key);
+    if (value.IsUndefined() || value.IsNull()) return {};
+    return Settings(name(key), value);
+  }
+  /** The value under a key, which counts as read. */
   Napi::Value take(const char* key) {
     known_.insert(key);
     return object_.Get(key);

@@ -10,10 +10,32 @@ struct HandleKind<std::atomic<bool>> {
   static constexpr const char* name = "cancel token";
 };
 
+namespace {
+
+class ProgressMessage final : public Message {
+ public:
+  ProgressMessage(int64_t id, int64_t step, int64_t running) : id_(id), step_(step), running_(running) {}
+  void receive(Napi::Env env) override {
+    Napi::HandleScope scope(env);
+    auto number = [env](int64_t v) { return Napi::Number::New(env, static_cast<double>(v)); };
+    Instance::of(env).progress_listener.Call({number(id_), number(step_), number(running_)});
+  }
+
+ private:
+  int64_t id_, step_, running_;
+};
+
+}  // namespace
+
 Mailbox::Mailbox(Napi::Env env) {
   auto receive = [](napi_env env, napi_value, void*, void* data) {
     std::unique_ptr<Message> message(static_cast<Message*>(data));
-    if (env) message->receive(env);  // null while the environment is torn down
+    if (!env) return;  // the environment is being torn down
+    try {
+      message->receive(env);
+    } catch (const Napi::Error& e) {
+      e.ThrowAsJavaScriptException();
+    }
   };
   napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "align2speak"), 0, 1,
                                                        nullptr, nullptr, nullptr, receive, &function_);
@@ -86,6 +108,16 @@ Napi::Value submit_task(Napi::Env env, const Napi::Value& token, std::unique_ptr
   Engine::get().submit(std::move(task));
   Instance::of(env).mailbox->hold(env);
   return promise;
+}
+
+void Progress::report(int64_t step, int64_t running) const {
+  if (id_ != 0) mailbox_->post(std::make_unique<ProgressMessage>(id_, step, running));
+}
+
+Napi::Value set_progress_listener(const Napi::CallbackInfo& info) {
+  if (!info[0].IsFunction()) fail_type("setProgressListener: listener", "a function", info[0]);
+  Instance::of(info.Env()).progress_listener = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
 }
 
 Napi::Value cancel_token(const Napi::CallbackInfo& info) {

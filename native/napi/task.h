@@ -3,8 +3,6 @@
 #pragma once
 #include <napi.h>
 
-#include <functional>
-#include <unordered_map>
 
 #include "napi/engine.h"
 #include "napi/errors.h"
@@ -40,9 +38,7 @@ class Mailbox final : public Inbox {
 struct Instance {
   std::shared_ptr<Mailbox> mailbox;
   Napi::FunctionReference error_factory;
-  /** Progress callbacks of running calls. */
-  std::unordered_map<uint64_t, Napi::FunctionReference> callbacks;
-  uint64_t next_callback = 1;
+  Napi::FunctionReference progress_listener;
 
   static void create(Napi::Env env);
   static Instance& of(Napi::Env env) { return *env.GetInstanceData<Instance>(); }
@@ -89,6 +85,21 @@ Napi::Value submit(Napi::Env env, const Napi::Value& token, Work work, Deliver d
 /** A result that says only "done": its promise resolves to undefined. */
 struct Done {};
 inline Napi::Value deliver_done(Napi::Env env, Done) { return env.Undefined(); }
+
+/** Tells the environment's listener how far the call under `id` has come. From any thread. */
+class Progress {
+ public:
+  /** An id of 0 tells nobody. */
+  Progress(Napi::Env env, int64_t id) : mailbox_(Instance::of(env).mailbox), id_(id) {}
+  void report(int64_t step, int64_t running) const;
+
+ private:
+  std::shared_ptr<Mailbox> mailbox_;
+  int64_t id_;
+};
+
+/** `setProgressListener((id, step, running) => void)`. */
+Napi::Value set_progress_listener(const Napi::CallbackInfo& info);
 
 /** `cancelToken()` and `cancel(token)`. */
 Napi::Value cancel_token(const Napi::CallbackInfo& info);

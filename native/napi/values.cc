@@ -56,6 +56,12 @@ std::vector<int64_t> to_shape(const std::string& where, const Napi::Value& value
   return shape;
 }
 
+DType to_float_dtype(const std::string& where, const Napi::Value& value) {
+  const std::string name = to_text(where, value);
+  if (name != "f32" && name != "f64") fail_config(where + ": expected f32 or f64, got " + describe(value));
+  return name == "f32" ? DType::f32 : DType::f64;
+}
+
 ArrayView to_array(const std::string& where, const Napi::Value& value) {
   const char* wanted = "a Float32Array, Float64Array or Int32Array";
   if (!value.IsTypedArray()) fail_type(where, wanted, value);

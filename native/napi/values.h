@@ -21,6 +21,9 @@ int64_t to_integer(const std::string& where, const Napi::Value& value, int64_t l
 /** Extents of a tensor: an array of at most 6 integers, together less than 2^48 elements. */
 std::vector<int64_t> to_shape(const std::string& where, const Napi::Value& value);
 
+/** "f32" or "f64". */
+DType to_float_dtype(const std::string& where, const Napi::Value& value);
+
 /** Memory of a typed array that JavaScript owns. Valid until control returns to JavaScript. */
 struct ArrayView {
   DType dtype;

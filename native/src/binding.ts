@@ -16,6 +16,7 @@ export interface Handle<Kind extends string> {
 export type TensorHandle = Handle<'tensor'>;
 export type CancelToken = Handle<'cancel'>;
 export type ParamsHandle = Handle<'params'>;
+export type TtsHandle = Handle<'tts'>;
 export type OptimizerHandle = Handle<'optimizer'>;
 
 export interface NativeTensor {
@@ -70,6 +71,12 @@ export interface OpAttr {
   choices: string[];
 }
 
+/** Two handles of one object. */
+export interface NativeModel<ModelHandle> {
+  model: ModelHandle;
+  params: ParamsHandle;
+}
+
 /** The flat buffers of a model's parameters. */
 export type ParameterBuffer = 'values' | 'grads' | 'expAvg' | 'expAvgSq';
 
@@ -90,12 +97,15 @@ export interface StepReport {
 }
 
 type Named<T> = Record<string, T>;
+type Values = Record<string, unknown>;
+type MaybeToken = CancelToken | undefined;
 
 /** The addon's functions. Whatever takes time returns a promise; an undefined token cannot be cancelled. */
 export interface Binding {
   info(): NativeInfo;
   setThreads(threads: number): Promise<void>;
   setErrorFactory(factory: (code: string, message: string) => Error): void;
+  setProgressListener(listener: (id: number, step: number, running: number) => void): void;
   cancelToken(): CancelToken;
   cancel(token: CancelToken): void;
 
@@ -109,35 +119,50 @@ export interface Binding {
     name: string,
     inputs: Named<TensorHandle | undefined>,
     attrs: Named<unknown>,
-    token: CancelToken | undefined,
+    token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
   opGradients(
     name: string,
     inputs: Named<TensorHandle | undefined>,
     attrs: Named<unknown>,
     dOutputs: Named<TensorHandle | undefined>,
-    token: CancelToken | undefined,
+    token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
 
-  paramsList(params: ParamsHandle): { name: string; shape: number[]; dtype: DType; trainable: boolean }[];
-  paramsRead(
-    params: ParamsHandle,
-    buffer: ParameterBuffer,
-    token: CancelToken | undefined,
+  ttsNew(config: object, dtype: DType, seed: number, token: MaybeToken): Promise<NativeModel<TtsHandle>>;
+  ttsEvaluate(
+    model: TtsHandle,
+    batch: Values,
+    want: readonly string[],
+    score: Values,
+    token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
+  ttsTrain(model: TtsHandle, batch: Values, loss: Values, token: MaybeToken): Promise<Values>;
+  ttsGenerate(
+    model: TtsHandle,
+    prompts: Values,
+    settings: Values,
+    progressId: number,
+    token: MaybeToken,
+  ): Promise<Values>;
+  ttsDispose(model: TtsHandle): void;
+
+  paramsList(params: ParamsHandle): { name: string; shape: number[]; dtype: DType; trainable: boolean }[];
+  paramsRead(params: ParamsHandle, buffer: ParameterBuffer, token: MaybeToken): Promise<Named<NativeTensor>>;
   paramsWrite(
     params: ParamsHandle,
     buffer: ParameterBuffer,
     tensors: Named<TensorHandle>,
-    token: CancelToken | undefined,
+    token: MaybeToken,
   ): Promise<void>;
   paramsZeroGrad(params: ParamsHandle): Promise<void>;
+  paramsDispose(params: ParamsHandle): void;
 
   optimizerNew(params: ParamsHandle, settings: OptimizerSettings): OptimizerHandle;
   optimizerStep(
     optimizer: OptimizerHandle,
     settings: { lr: number; clipNorm?: number | undefined },
-    token: CancelToken | undefined,
+    token: MaybeToken,
   ): Promise<StepReport>;
   optimizerSteps(optimizer: OptimizerHandle): Promise<number>;
   optimizerRestore(optimizer: OptimizerHandle, steps: number): Promise<void>;

@@ -42,3 +42,24 @@ export async function underSignal<T>(
     signal.removeEventListener('abort', cancel);
   }
 }
+
+const listeners = new Map<number, (step: number, running: number) => void>();
+let lastId = 0;
+
+/** How far a call has come: its id goes to the addon, which reports under it until `end`. An id of 0 reports nothing. */
+export function trackProgress(
+  listener: ((step: number, running: number) => void) | undefined,
+  onError: (error: unknown) => void,
+): { id: number; end: () => void } {
+  if (!listener) return { id: 0, end: () => {} };
+  if (lastId === 0) binding().setProgressListener((id, step, running) => listeners.get(id)?.(step, running));
+  const id = ++lastId;
+  listeners.set(id, (step, running) => {
+    try {
+      listener(step, running);
+    } catch (error) {
+      onError(error);
+    }
+  });
+  return { id, end: () => listeners.delete(id) };
+}

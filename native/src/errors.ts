@@ -14,15 +14,18 @@ const classes = {
   DATA: DataError,
   CHECKPOINT: CheckpointError,
   DEVICE: DeviceError,
-  CANCELLED: CancelledError,
 };
 
 // The two sentences of the core: the family's grammar, and two tensors that disagree on an axis.
 const grammar = /^(.+?): (?:(.+): )?expected (.+), got (.+?)$/s;
 const disagreement = /^(.+?): (.+: axis .+) is (\d+), but (.+ has .+)$/s;
 
+const abort = { what: 'signal', expected: 'the call to run to its end', got: 'an abort' };
+
 /** The error of the family for a code and a message of the native core. The message stays as the core wrote it. */
 export function errorFromNative(code: string, message: string): Error {
+  const [where] = message.split(':') as [string];
+  if (code === 'CANCELLED') return new CancelledError({ where, ...abort });
   const [text, hint] = message.split(/; hint: |\nhint: /) as [string, string | undefined];
   const ErrorClass = classes[code as keyof typeof classes] ?? DeviceError;
   const error = new ErrorClass({ ...partsOf(text), hint });

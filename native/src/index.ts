@@ -5,5 +5,9 @@
  */
 export type { DType, NativeInfo, TensorArray } from './binding.js';
 export { type CallOptions, info, setThreads } from './engine.js';
+export type { NamedTensors } from './model.js';
 export * as ops from './ops.gen.js';
+export { Optimizer, type OptimizerState } from './optimizer.js';
 export { Tensor } from './tensor.js';
+export { Tts } from './tts.js';
+export type { GenerateSettings, TtsBatch, TtsLoss, TtsPrompts } from './tts-types.js';

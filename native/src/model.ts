@@ -1,12 +1,5 @@
-import {
-  binding,
-  type DType,
-  type NativeTensor,
-  type ParameterBuffer,
-  type ParamsHandle,
-  type TensorHandle,
-} from './binding.js';
-import { handleOf, type Tensor, tensorFromNative } from './tensor.js';
+import { binding, type DType, type ParameterBuffer, type ParamsHandle, type TensorHandle } from './binding.js';
+import { handleOf, type Tensor, withTensors } from './tensor.js';
 
 /** Tensors by their published names. */
 export type NamedTensors = Readonly<Record<string, Tensor>>;
@@ -67,6 +60,11 @@ export abstract class Model {
     return readParams(this.#params, 'grads');
   }
 
+  /** Releases the model, once calls that still use it have ended and its optimizer is gone. Later uses throw DeviceError. */
+  dispose(): void {
+    binding().paramsDispose(this.#params);
+  }
+
   /** Sets all gradients to zero. */
   async zeroGrad(): Promise<void> {
     await binding().paramsZeroGrad(this.#params);
@@ -75,17 +73,12 @@ export abstract class Model {
 
 /** Copies of one of the buffers that lie beside each other: values, gradients and the optimizer's moments. */
 export async function readParams(params: ParamsHandle, buffer: ParameterBuffer): Promise<NamedTensors> {
-  return mapValues(await binding().paramsRead(params, buffer, undefined), (native: NativeTensor) =>
-    tensorFromNative(native),
-  );
+  return withTensors(await binding().paramsRead(params, buffer, undefined)) as NamedTensors;
 }
 
 /** Replaces one of the buffers: each parameter once, in its shape. */
 export async function writeParams(params: ParamsHandle, buffer: ParameterBuffer, tensors: NamedTensors): Promise<void> {
-  const handles = mapValues<Tensor, TensorHandle>(tensors, (tensor, name) => handleOf(tensor, `parameters: ${name}`));
+  const handles: Record<string, TensorHandle> = {};
+  for (const [name, tensor] of Object.entries(tensors)) handles[name] = handleOf(tensor, `parameters: ${name}`);
   await binding().paramsWrite(params, buffer, handles, undefined);
-}
-
-function mapValues<T, U>(values: Readonly<Record<string, T>>, f: (value: T, key: string) => U): Record<string, U> {
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, f(value, key)]));
 }

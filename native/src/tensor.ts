@@ -63,6 +63,20 @@ export class Tensor {
   }
 }
 
+/** An object with handles in place of its tensors, as the addon takes it. */
+export function withHandles(values: object): Record<string, unknown> {
+  const handle = (value: unknown, key: string) => (value instanceof Tensor ? handleOf(value, key) : value);
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, handle(value, key)]));
+}
+
+/** An object of the addon's with tensors in place of what stands for them. */
+export function withTensors(values: object): Record<string, unknown> {
+  const isTensor = (value: unknown): value is NativeTensor =>
+    typeof value === 'object' && value !== null && 'handle' in value;
+  const tensor = (value: unknown) => (isTensor(value) ? tensorFromNative(value) : value);
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, tensor(value)]));
+}
+
 /** Calls copy(begin, end) over [0, size), at least once, returning to the event loop between slices. */
 async function inSlices(size: number, copy: (begin: number, end: number) => void): Promise<void> {
   for (let begin = 0; ; begin += sliceSize) {

@@ -1,0 +1,114 @@
+import type { TtsConfig } from '@align2speak/contracts';
+import { binding, type NativeModel, type TtsHandle } from './binding.js';
+import { type CallOptions, trackProgress, underSignal } from './engine.js';
+import { Model } from './model.js';
+import { type Tensor, withHandles, withTensors } from './tensor.js';
+import type {
+  Generated,
+  GenerateSettings,
+  ScoreSettings,
+  Trained,
+  TtsBatch,
+  TtsLoss,
+  TtsPart,
+  TtsPrompts,
+} from './tts-types.js';
+
+export interface CreateOptions extends CallOptions {
+  /** Precision of parameters and arithmetic. */
+  dtype?: 'f32' | 'f64' | undefined;
+  /** Of the initial values. */
+  seed?: number | undefined;
+}
+
+export interface GenerateOptions extends CallOptions {
+  /** Called after each decoder step with its number and how many samples still run. An error that it throws ends the call. */
+  onProgress?: ((step: number, running: number) => void) | undefined;
+}
+
+/** The text-to-codes model: text and a voice prompt in, codec codes out. */
+export class Tts extends Model {
+  readonly config: TtsConfig;
+  readonly #handle: TtsHandle;
+
+  private constructor(config: TtsConfig, { model, params }: NativeModel<TtsHandle>) {
+    super(params);
+    this.config = config;
+    this.#handle = model;
+  }
+
+  /**
+   * A model with random values.
+   *
+   * @param config As `parseConfig(ttsConfig, …)` of @align2speak/contracts returns it.
+   * @throws ConfigError where it is unknown or cannot be; DeviceError where there is no memory.
+   */
+  static async create(config: TtsConfig, options: CreateOptions = {}): Promise<Tts> {
+    const { dtype = 'f32', seed = 0, signal } = options;
+    return new Tts(config, await underSignal({ signal }, (token) => binding().ttsNew(config, dtype, seed, token)));
+  }
+
+  override dispose(): void {
+    super.dispose();
+    binding().ttsDispose(this.#handle);
+  }
+
+  /**
+   * A forward pass without noise.
+   *
+   * @param want What to return: `text` [P,N,C] and `context` [P,Uc,C] as encoded, `hidden` [B,U,C], `logits` [B,U,K·S·V] of the
+   * parallel heads, `logprobs` and `entropy` [B,K,T] of the targets, whose last frame is EOS.
+   * @throws ShapeError or DataError on a batch that cannot be, ConfigError on settings.
+   */
+  async forward<Part extends TtsPart>(
+    batch: TtsBatch,
+    want: readonly Part[],
+    { signal, ...score }: ScoreSettings & CallOptions = {},
+  ): Promise<Record<Part, Tensor>> {
+    const result = await underSignal({ signal }, (token) =>
+      binding().ttsEvaluate(this.#handle, withHandles(batch), want, withHandles(score), token),
+    );
+    return withTensors(result) as Record<Part, Tensor>;
+  }
+
+  /**
+   * A forward and a backward pass. Adds `weight` times the gradients of the loss to those of the parameters.
+   *
+   * @throws as forward.
+   */
+  async lossBackward(batch: TtsBatch, loss: TtsLoss, { signal }: CallOptions = {}): Promise<Trained> {
+    const native =
+      'reference' in loss && loss.reference instanceof Tts ? { ...loss, reference: loss.reference.#handle } : loss;
+    const result = await underSignal({ signal }, (token) =>
+      binding().ttsTrain(this.#handle, withHandles(batch), withHandles(native), token),
+    );
+    return withTensors(result) as unknown as Trained;
+  }
+
+  /**
+   * Samples codes: `group` samples for each prompt. What a sample becomes depends on the model, its prompt, the settings
+   * and its own id, and on nothing else in the batch.
+   *
+   * @throws as forward.
+   */
+  async generate(
+    prompts: TtsPrompts,
+    settings: GenerateSettings = {},
+    { signal, onProgress: listener }: GenerateOptions = {},
+  ): Promise<Generated> {
+    const broken = new AbortController();
+    const signals = signal ? AbortSignal.any([signal, broken.signal]) : broken.signal;
+    const progress = trackProgress(listener, (error) => broken.abort(error));
+    try {
+      const result = await underSignal({ signal: signals }, (token) =>
+        binding().ttsGenerate(this.#handle, withHandles(prompts), withHandles(settings), progress.id, token),
+      );
+      broken.signal.throwIfAborted();
+      return withTensors(result) as unknown as Generated;
+    } catch (error) {
+      throw broken.signal.aborted ? broken.signal.reason : error;
+    } finally {
+      progress.end();
+    }
+  }
+}

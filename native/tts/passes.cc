@@ -1,0 +1,163 @@
+#include "tts/passes.h"
+
+#include <algorithm>
+
+#include "ops/elementwise/elementwise.h"
+
+namespace a2s {
+namespace {
+
+/** Encoders and decoder over one batch. */
+struct Forward {
+  Encoded prompts;
+  AudioRows audio;
+  Decoded decoded;
+};
+
+Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Noise& noise = {}, const TrainingPrior* prior = nullptr) {
+  check_batch(tts.config(), batch);
+  Forward f;
+  f.prompts = tts.encode(tape, prompt_rows(tts.config(), batch.prompts, tape.arena()), noise);
+  f.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena());
+  AttentionPrior rows;
+  if (prior) rows = tts.training_prior(tape, f.prompts, f.audio, batch.group, *prior);
+  f.decoded = tts.decode(tape, f.prompts, f.audio,
+                         {.group = batch.group, .unconditional = batch.unconditional, .text_prior = prior ? &rows : nullptr, .noise = noise});
+  return f;
+}
+
+TokenScores score(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forward& f, const ScoreSettings& s, const Noise& noise = {}) {
+  std::optional<Decoded> uncond;
+  if (s.sampling.guided())
+    uncond = decode_unconditional(tape, tts, f.prompts, f.audio, {.group = batch.group, .noise = noise});
+  const Decoded* guide = uncond ? &*uncond : nullptr;
+  return s.heads == Heads::local ? score_tokens_locally(tape, tts, f.audio, f.decoded, s.sampling, guide, noise)
+                                 : score_tokens(tape, tts, f.audio, f.decoded, s.sampling, guide);
+}
+
+double number(const Tensor& t, int64_t i = 0) { return t.dtype == DType::f32 ? t.as<float>()[i] : t.as<double>()[i]; }
+
+void backward(Tape& tape, Var* loss, double weight) {
+  Tensor seed = new_tensor(tape.arena(), loss->value.dtype, loss->value.shape());
+  if (seed.dtype == DType::f32) seed.as<float>()[0] = static_cast<float>(weight);
+  else seed.as<double>()[0] = weight;
+  tape.backward(loss, seed);
+}
+
+/** Noise of one step. Dropout draws from (seed, sample, position) alone, so the step enters its seed. */
+Noise dropout_noise(const StepNoise& noise) {
+  const auto words = Rng{noise.seed, static_cast<uint32_t>(Stream::dropout)}.words(noise.step, 0);
+  return {true, (uint64_t{words[0]} << 20) ^ words[1]};  // below 2^53, as seeds of ops are
+}
+
+bool all_unconditional(const TtsBatch& batch) {
+  if (!batch.unconditional) return false;
+  const int32_t* off = batch.unconditional.as<int32_t>();
+  return std::all_of(off, off + batch.unconditional.size(), [](int32_t v) { return v != 0; });
+}
+
+Var* plus(Tape& tape, Var* sum, Var* term, double weight) {
+  return tape.apply(add, {sum, weight == 1 ? term : tape.apply(scale, {term}, {{"factor", weight}})});
+}
+
+}  // namespace
+
+Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const ScoreSettings& settings, unsigned parts) {
+  Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+  tape.cancel = pass.cancel;
+  const Forward f = forward(tape, tts, batch);
+  Evaluation e{.text = f.prompts.text->value, .context = f.prompts.context->value, .hidden = f.decoded.hidden->value};
+  if (parts & want_logits) e.logits = tts.logits(tape, f.decoded.hidden)->value;
+  if (parts & want_scores) {
+    const TokenScores scores = score(tape, tts, batch, f, settings);
+    e.logprobs = by_frame(tape, tts.config(), scores.logprobs)->value;
+    e.entropy = by_frame(tape, tts.config(), scores.entropy)->value;
+  }
+  return e;
+}
+
+Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, const SupervisedLoss& s, double weight) {
+  Tape tape(pass.ctx, pass.arena);
+  tape.cancel = pass.cancel;
+  TtsBatch batch = given;
+  Noise noise;
+  if (s.noise) {
+    noise = dropout_noise(*s.noise);
+    if (!batch.unconditional)
+      batch.unconditional = draw_unconditional(tts.config().cfg_dropout, false, s.noise->seed, s.noise->step,
+                                               batch.code_lengths.size(), pass.arena);
+  }
+  const Forward f = forward(tape, tts, batch, noise, s.prior ? &*s.prior : nullptr);
+  const TokenScores scores = score(tape, tts, batch, f, {}, noise);
+  Var *ce = cross_entropy(tape, f.audio, scores), *loss = ce, *local = nullptr, *alignment = nullptr;
+  if (tts.has_local() && s.local_weight > 0) {
+    local = cross_entropy(tape, f.audio, score(tape, tts, batch, f, {.heads = Heads::local}, noise));
+    loss = plus(tape, loss, local, s.local_weight);
+  }
+  if (s.alignment_weight > 0 && !all_unconditional(batch)) {
+    alignment = alignment_loss(tape, tts, f.decoded, s.alignment);
+    loss = plus(tape, loss, alignment, s.alignment_weight);
+  }
+  backward(tape, loss, weight);
+
+  Trained t{number(loss->value), {{"crossEntropy", number(ce->value)}}, by_frame(tape, tts.config(), scores.logprobs)->value};
+  if (local) t.stats.emplace_back("localCrossEntropy", number(local->value));
+  if (alignment) t.stats.emplace_back("alignment", number(alignment->value));
+  return t;
+}
+
+Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const PolicyLoss& s, double weight) {
+  Tensor reference_hidden;
+  if (s.reference && s.score.heads == Heads::local)
+    fail_config("policy: heads: expected parallel ones for the exact KL, got the local transformer");
+  if (s.reference) {
+    Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+    tape.cancel = pass.cancel;
+    reference_hidden = forward(tape, *s.reference, batch).decoded.hidden->value;
+  }
+  Tape tape(pass.ctx, pass.arena);
+  tape.cancel = pass.cancel;
+  const Forward f = forward(tape, tts, batch);
+  const TokenScores scores = score(tape, tts, batch, f, s.score);
+  PolicyInput input = s.input;
+  if (s.reference) input.kl = exact_kl(tape, tts, f.audio, f.decoded, *s.reference, reference_hidden, s.score.sampling.temperature);
+  const auto [loss, stats] = policy(tape, tts, f.audio, scores, input,
+                                    {{"kind", double(s.kind)},
+                                     {"clip_low", s.clip_low},
+                                     {"clip_high", s.clip_high},
+                                     {"kl", double(s.kl)},
+                                     {"kl_weight", s.kl_weight},
+                                     {"entropy_weight", s.entropy_weight},
+                                     {"max_frames", double(s.max_frames)}});
+  backward(tape, loss, weight);
+
+  constexpr const char* names[] = {"meanRatio", "maxLogprobGap", "clippedBelow", "clippedAbove", "kl", "entropy", "tokens", "outsideSupport"};
+  Trained t{number(loss->value), {}, by_frame(tape, tts.config(), scores.logprobs)->value};
+  for (int64_t i = 0; i < stats->value.size(); ++i) t.stats.emplace_back(names[i], number(stats->value, i));
+  return t;
+}
+
+Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const PreferenceLoss& s, double weight) {
+  if (!s.reference || s.reference.size() != batch.code_lengths.size())
+    fail_shape("preference: reference: expected [" + std::to_string(batch.code_lengths.size()) + "], got " +
+               (s.reference ? shape_string(s.reference.shape()) : "none"));
+  Tape tape(pass.ctx, pass.arena);
+  tape.cancel = pass.cancel;
+  const Forward f = forward(tape, tts, batch);
+  const TokenScores scores = score(tape, tts, batch, f, s.score);
+  const auto [loss, margins] = preference(tape, tts, f.audio, scores, s.reference, s.reward_gap,
+                                          {{"kind", double(s.kind)},
+                                           {"beta", s.beta},
+                                           {"eta", s.eta},
+                                           {"label_smoothing", s.label_smoothing},
+                                           {"sft_weight", s.sft_weight}});
+  backward(tape, loss, weight);
+
+  const int64_t pairs = margins->value.size();
+  double kept = 0;
+  for (int64_t p = 0; p < pairs; ++p) kept += number(margins->value, p) > 0;
+  return {number(loss->value), {{"accuracy", pairs ? kept / static_cast<double>(pairs) : 0}},
+          by_frame(tape, tts.config(), scores.logprobs)->value, margins->value};
+}
+
+}  // namespace a2s
