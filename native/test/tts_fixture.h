@@ -82,7 +82,7 @@ inline TtsConfig small_config() {
   c.bos = 16, c.eos = 17, c.context_bos = 18, c.context_eos = 19, c.mask = 20;
   c.text_rows = 24, c.max_positions = 64, c.mask_convention = MaskConvention::strict;
   c.local_transformer.reset();
-  c.dropout = 0;
+  c.dropout = 0.1;
   return c;
 }
 
