@@ -10,7 +10,7 @@
 namespace a2s {
 namespace {
 
-constexpr int64_t kDepth = 384;  // rows of x per pass: the panel of w then stays in the L1 cache
+constexpr int64_t kDepth = 384;  // rows of x per pass: the panel of w stays in the L1 cache, and the sums are short
 
 /** M rows by N vectors of y, all in registers. */
 template <class S, int M, int N>
@@ -19,7 +19,7 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) sum[m][n] = accumulate ? S::load(y + m * ldy + n * S::lanes) : S::set(bias ? bias[m] : 0.f);
+    for (int n = 0; n < N; ++n) sum[m][n] = S::set(0.f);
   for (int64_t r = 0; r < R; ++r) {
     const float* row = x + offset[r];
     typename S::Vector v[N];
@@ -35,7 +35,10 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) S::store(y + m * ldy + n * S::lanes, sum[m][n]);
+    for (int n = 0; n < N; ++n) {
+      float* to = y + m * ldy + n * S::lanes;
+      S::store(to, S::add(sum[m][n], accumulate ? S::load(to) : S::set(bias ? bias[m] : 0.f)));
+    }
 }
 
 /** The last columns, fewer than a full tile: the same sums in a buffer. */
