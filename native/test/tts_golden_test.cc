@@ -56,6 +56,7 @@ class Replay {
   }
 
   void check(Tolerance tolerance) {
+    if (golden_.about.find("generate")) check_generation();
     for (const char* loss : {"ce", "grpo", "local", "alignment"})
       if (golden_.io.tensors.count(std::string(loss) == "grpo" ? "out.pg" : std::string("out.") + loss)) check_loss(loss, tolerance);
   }
@@ -105,6 +106,29 @@ class Replay {
     compare(golden_, loss == "grpo" ? "pg" : loss, root->value, tolerance.forward);
     tape.backward(root);
     compare_gradients(golden_, loss, tts_.params(), tolerance.gradient);
+  }
+
+  /** Greedy codes, every step computed from the beginning where there is a prior. */
+  void check_generation() {
+    const Json& g = *golden_.about.find("generate");
+    GenerateSettings s;
+    s.sampling = {.temperature = 0, .guidance = g.num("guidance", 1), .min_frames = static_cast<int64_t>(g.num("min_frames", 0))};
+    s.max_frames = static_cast<int64_t>(g.num("max_frames", 0));
+    s.local = g.find("local")->truthy();
+    if (const Json* p = g.find("prior"); p->is(Json::Type::object)) {
+      auto whole = [&](const char* key) { return static_cast<int64_t>(p->num(key, 0)); };
+      s.prior = GenerationPrior{{.epsilon = p->num("epsilon", 0), .look_ahead = whole("look_ahead"), .start_after = whole("start_after"),
+                                 .sink = whole("sink"), .stuck = whole("stuck")},
+                                integers(p->find("estimate_layers")), integers(p->find("apply_layers")), true};
+    }
+    const Prompts prompts{ints("in.generate_text"), ints("in.generate_text_len"), ints("in.generate_context_codes"), ints("in.generate_context_len")};
+    const int64_t P = prompts.text.dim(0);
+    Arena arena;
+    const Generated out = generate(test_context(), arena, tts_, prompts, 1, constant_ints(P, 0, arena), s);
+    const Tensor codes = ints("out.generated"), lengths = ints("out.generated_len");
+    CHECK(out.codes.size() == codes.size());
+    for (int64_t i = 0; i < P; ++i) CHECK(out.lengths.as<int32_t>()[i] == lengths.as<int32_t>()[i]);
+    for (int64_t i = 0; i < codes.size(); ++i) CHECK(out.codes.as<int32_t>()[i] == codes.as<int32_t>()[i]);
   }
 
   /** Tensors whose padding the golden zeroes. */

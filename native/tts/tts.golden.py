@@ -6,6 +6,7 @@
 Made with Python 3.11, PyTorch 2.13.0 (CPU), safetensors. Deterministic: every variant draws from its own seed. Weights are
 random, rounded to float32 and run in float64; results are stored as float32 (losses as float64).
 It says everything with dense masks and one item after another where it can; nothing here is shared with the C++ code.
+Generation is greedy and computes every step from the beginning.
 """
 
 import json
@@ -14,15 +15,17 @@ import pathlib
 
 import torch
 import torch.nn.functional as F
+from golden_model import TINY, Model, audio_sequence, generate_greedily, lengths_mask
 from safetensors.torch import save_file
 
-TINY = torch.finfo(torch.float32).tiny
 BASE = dict(
     model_type="decoder_ce", d_model=12, d_ffn=20, heads=3, xa_heads=1, xa_d_head=10, encoder_layers=2, context_layers=1,
     decoder_layers=3, encoder_kernel=3, context_kernel=3, decoder_kernel=1, encoder_causal=True, apply_norm_to_cond=True,
     mask_convention="outer", transcript_decoder_layers=[], context_decoder_layers=[], codebooks=3, vocab=19, codes=14,
     frame_stacking=1, bos=14, eos=15, context_bos=16, context_eos=17, mask=18, text_rows=23, max_positions=40,
     local_transformer=None, group=1, unconditional=None, prior=None, alignment_layers=None,
+    # Prompts of one length where the masks let padding matter: these are generated one at a time.
+    generate=dict(text_len=[9, 9], context_len=[4, 2], guidance=2.0, min_frames=4, max_frames=16, local=False, prior=None),
 )  # fmt: skip
 VARIANTS = {
     "koel": dict(
@@ -35,17 +38,26 @@ VARIANTS = {
         what="two memories: text for some decoder layers, the encoded voice prompt for the others; groups of two; memories not normalised",
         model_type="multi_encoder", transcript_decoder_layers=[1, 2], context_decoder_layers=[0, 3], decoder_layers=4,
         apply_norm_to_cond=False, d_model=10, heads=2, xa_heads=2, xa_d_head=3, codebooks=2, group=2,
+        generate=dict(
+            text_len=[17, 9], context_len=[5, 5], guidance=1.0, min_frames=12, max_frames=20, local=False,
+            prior=dict(epsilon=0.01, look_ahead=4, start_after=2, sink=3, stuck=4, estimate_layers=[2], apply_layers=[1]),
+        ),
         text_len=[5, 8], codes_len=[7, 4, 1, 9], context_len=[6, 4], advantages=[1.0, -1.0, 0.25, 0.75],
     ),
     "stacked": dict(
         what="two frames a step and a narrower local transformer",
         frame_stacking=2, decoder_kernel=3, local_transformer=dict(layers=2, heads=2, d_model=8, d_ffn=14, max_positions=8),
+        generate=dict(text_len=[7, 5], context_len=[3, 2], guidance=1.5, min_frames=4, max_frames=16, local=True, prior=None),
         text_len=[6, 10, 3], codes_len=[5, 8, 2], context_len=[4, 5, 1], advantages=[-0.5, 0.125, 0.75],
     ),
     "prior": dict(
         what="training prior, alignment loss and an item without conditions; masks that also keep padding out of convolutions",
         mask_convention="strict", encoder_causal=False, xa_heads=2, xa_d_head=5, unconditional=[0, 1, 0, 0],
         prior=dict(scaling=0.5, blend=0.25, eps=TINY, strict=True), alignment_layers=[0, 2],
+        generate=dict(
+            text_len=[18, 11, 5], context_len=[4, 5, 3], guidance=2.5, min_frames=6, max_frames=24, local=False,
+            prior=dict(epsilon=0.1, look_ahead=3, start_after=0, sink=2, stuck=3, estimate_layers=[0, 1], apply_layers=[]),
+        ),
         text_len=[4, 6, 5, 3], codes_len=[9, 7, 6, 8], context_len=[3, 5, 2, 4], advantages=[0.25, 0.5, -1.0, 0.375],
     ),
 }  # fmt: skip
@@ -103,192 +115,6 @@ def random_weights(shapes, generator):
         x = 1 + 0.2 * x if ".norm_" in name else 0.35 * x
         weights[name] = x.float().double().requires_grad_()
     return weights
-
-
-def layer_norm(x, weight):
-    return F.layer_norm(x, (x.shape[-1],), weight, None, 1e-5)
-
-
-def convolve(x, weight, causal):
-    k = weight.shape[-1]
-    pad = (k - 1, 0) if causal else ((k - 1) // 2, (k - 1) // 2)
-    return F.conv1d(F.pad(x.transpose(1, 2), pad), weight).transpose(1, 2)
-
-
-def split_heads(x, heads):
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def masked_softmax(scores, mask):
-    """Probabilities over the keys that the mask leaves; rows without any are zero."""
-    p = F.softmax(scores.masked_fill(~mask, -math.inf), dim=-1)
-    return torch.where(mask, p, torch.zeros_like(p))
-
-
-class Model:
-    def __init__(self, c, weights):
-        self.c, self.w = c, weights
-
-    def self_attention(self, at, x, mask, heads, causal):
-        B, T, d = x.shape
-        q, k, v = (split_heads(t, heads) for t in (x @ self.w[at + "qkv_net.weight"].T).split(d, dim=-1))
-        keys = torch.ones_like(mask) if self.c["mask_convention"] == "query" else mask
-        allowed = mask[:, None, :, None] & keys[:, None, None, :]
-        if causal:
-            allowed = allowed & torch.ones(T, T).tril().bool()
-        p = masked_softmax(q @ k.transpose(2, 3) / math.sqrt(d // heads), allowed)
-        return (p @ v).transpose(1, 2).flatten(2) @ self.w[at + "o_net.weight"].T
-
-    def cross_attention(self, at, x, memory, memory_mask, prior):
-        """Output and scores before the softmax, averaged over heads."""
-        heads, e = self.c["xa_heads"], self.c["xa_heads"] * self.c["xa_d_head"]
-        q = split_heads(x @ self.w[at + "q_net.weight"].T, heads)
-        k, v = (split_heads(t, heads) for t in (memory @ self.w[at + "kv_net.weight"].T).split(e, dim=-1))
-        scores = q @ k.transpose(2, 3) / math.sqrt(self.c["xa_d_head"])
-        masked = scores.masked_fill(~memory_mask[:, None, None, :], -math.inf)
-        if prior is not None:
-            masked = F.log_softmax(masked, dim=-1) + torch.log(prior[:, None] + self.c["prior"]["eps"])
-            if self.c["prior"]["strict"]:
-                masked = torch.clamp(masked, min=math.log(TINY)).masked_fill(~memory_mask[:, None, None, :], -math.inf)
-        y = F.softmax(masked, dim=-1) @ v
-        return y.transpose(1, 2).flatten(2) @ self.w[at + "o_net.weight"].T, scores.mean(1)
-
-    def stack(self, name, x, mask, layers, heads, causal, memories=None, prior=None, norm=True):
-        """memories: one (rows, mask, is text) a layer. Returns the output and the scores of the text layers."""
-        keep = mask[..., None].double()
-        x = x + self.w[f"{name}.position_embeddings.weight"][: x.shape[1]]
-        scores = {}
-        for i in range(layers):
-            at = f"{name}.layers.{i}."
-            x = x * keep
-            x = x + self.self_attention(at + "self_attention.", layer_norm(x, self.w[at + "norm_self.weight"]), mask, heads, causal)
-            if memories:
-                rows, rows_mask, is_text = memories[i]
-                if self.c["apply_norm_to_cond"]:
-                    rows = layer_norm(rows, self.w[at + "norm_xattn_memory.weight"])
-                h = layer_norm(x, self.w[at + "norm_xattn_query.weight"])
-                y, s = self.cross_attention(at + "cross_attention.", h, rows, rows_mask, prior if is_text else None)
-                x = x + y
-                if is_text:
-                    scores[i] = s
-            h = convolve(layer_norm(x, self.w[at + "norm_pos_ff.weight"]), self.w[at + "pos_ff.proj.conv.weight"], causal)
-            h = F.gelu(h, approximate="tanh")
-            if self.c["mask_convention"] == "strict":
-                h = h * keep
-            x = (x + convolve(h, self.w[at + "pos_ff.o_net.conv.weight"], causal)) * keep
-        return (layer_norm(x, self.w[f"{name}.norm_out.weight"]) if norm else x), scores
-
-    def embed(self, frames):
-        """[B,K,S·U] -> [B,U,d]"""
-        K, S = self.c["codebooks"], self.c["frame_stacking"]
-        total = 0
-        for i in range(S):
-            for k in range(K):
-                total = total + self.w[f"audio_embeddings.{k + i * K}.weight"][frames[:, k, i::S]]
-        return total / (K * S)
-
-    def encode(self, io):
-        c = self.c
-        text_mask = lengths_mask(io["in.text_len"], io["in.text"].shape[1])
-        text, _ = self.stack("encoder", self.w["text_embedding.weight"][io["in.text"]], text_mask, c["encoder_layers"], c["heads"], c["encoder_causal"])
-        frames, steps = context_sequence(c, io)
-        context, context_mask = self.embed(frames), lengths_mask(steps, int(steps.max()))
-        if c["context_layers"]:
-            context, _ = self.stack("context_encoder", context, context_mask, c["context_layers"], c["heads"], False)
-        return text, text_mask, context * context_mask[..., None], context_mask
-
-    def decode(self, encoded, frames, steps, unconditional, prior=None):
-        """Hidden rows [B,U,d] of the audio, and the scores of the text layers there."""
-        c = self.c
-        text, text_mask, context, context_mask = (t.repeat_interleave(c["group"], 0) for t in encoded)
-        off = torch.tensor(unconditional).bool()
-        audio = self.embed(frames)
-        B, U, d = audio.shape
-        first = torch.zeros_like(text_mask)
-        first[:, 0] = True
-        text = torch.where(off[:, None, None], 0.0, text)
-        text_mask = torch.where(off[:, None], first, text_mask)
-        if c["model_type"] == "multi_encoder":
-            first = torch.zeros_like(context_mask)
-            first[:, 0] = True
-            memory = (torch.where(off[:, None, None], 0.0, context), torch.where(off[:, None], first, context_mask), False)
-            memories = [(text, text_mask, True) if i in c["transcript_decoder_layers"] else memory for i in range(c["decoder_layers"])]
-            start = torch.zeros_like(steps)
-            x, mask = audio, lengths_mask(steps, U)
-        else:
-            memories = [(text, text_mask, True)] * c["decoder_layers"]
-            start = context_mask.sum(1)
-            x = torch.zeros(B, int((start + steps).max()), d, dtype=torch.float64)
-            rows = []
-            for b in range(B):
-                prompt = context[b, : start[b]] * (0.0 if off[b] else 1.0)
-                joined = torch.cat([prompt, audio[b, : steps[b]]])
-                rows.append(F.pad(joined, (0, 0, 0, x.shape[1] - len(joined))))
-            x, mask = torch.stack(rows), lengths_mask(start + steps, x.shape[1])
-        if prior is not None:
-            whole = torch.zeros(B, x.shape[1], text.shape[1], dtype=torch.float64)
-            for b in range(B):
-                whole[b, start[b] : start[b] + steps[b]] = prior[b, : steps[b]]
-                if off[b]:
-                    whole[b] = 1.0 - c["prior"]["eps"]  # no prior
-            prior = whole
-        y, scores = self.stack("decoder", x, mask, c["decoder_layers"], c["heads"], True, memories, prior)
-
-        def audio_only(t):
-            return torch.stack([F.pad(t[b, start[b] : start[b] + steps[b]], (0, 0, 0, int(steps.max() - steps[b]))) for b in range(B)])
-
-        return audio_only(y), {i: audio_only(s) for i, s in scores.items()}
-
-    def local_logits(self, hidden, targets):
-        """[B,U,n,V]: head k after the tokens before it in its step."""
-        c, local = self.c, self.c["local_transformer"]
-        B, n, U = targets.shape
-        inputs = [hidden]
-        for k in range(n - 1):
-            inputs.append(self.w[f"audio_embeddings.{k}.weight"][targets[:, k].clamp(min=0)])
-        x = torch.stack(inputs, dim=2).flatten(0, 1)
-        if local["d_model"] != c["d_model"]:
-            x = F.linear(x, self.w["local_transformer_in_projection.weight"], self.w["local_transformer_in_projection.bias"])
-        y, _ = self.stack("local_transformer", x, torch.ones(x.shape[:2]).bool(), local["layers"], local["heads"], True, norm=False)
-        out = "local_transformer_out_projections"
-        logits = [F.linear(y[:, k], self.w[f"{out}.{k}.weight"], self.w[f"{out}.{k}.bias"]) for k in range(n)]
-        return torch.stack(logits, dim=1).unflatten(0, (B, U))
-
-
-def lengths_mask(lengths, size):
-    return torch.arange(size)[None] < lengths[:, None]
-
-
-def context_sequence(c, io):
-    """Context BOS, codes, context EOS, zeros up to a whole step: frames [P,K,S·Uc] and steps [P]."""
-    S, codes, n = c["frame_stacking"], io["in.context_codes"], io["in.context_len"]
-    steps = torch.tensor([math.ceil((int(x) + 2) / S) for x in n])
-    frames = torch.zeros(len(n), c["codebooks"], int(steps.max()) * S, dtype=torch.long)
-    for p, x in enumerate(n):
-        frames[p, :, 0], frames[p, :, 1 : x + 1], frames[p, :, x + 1] = c["context_bos"], codes[p, :, :x], c["context_eos"]
-    return frames, steps
-
-
-def audio_sequence(c, io):
-    """Inputs [B,K,S·U], steps [B] and targets [B,K·S,U] (-1: none) by the published rules for stacks."""
-    S, K, codes = c["frame_stacking"], c["codebooks"], io["in.codes"]
-    inputs, targets = [], []
-    for b, n in enumerate(io["in.codes_len"].tolist()):
-        sequence = [[c["bos"]] * K] * S + [codes[b, :, t].tolist() for t in range(n)] + [[c["eos"]] * K]
-        length = len(sequence)  # L'
-        steps, frames = (length - 1) // S, length - S
-        sequence += [[0] * K] * (-length % S)
-        stacks = [sequence[u * S : u * S + S] for u in range(len(sequence) // S)]
-        inputs.append([frame for stack in stacks[:-1] for frame in stack][: steps * S])
-        wanted = [frame for stack in stacks[1:] for frame in stack]
-        targets.append([frame if t < frames else [-1] * K for t, frame in enumerate(wanted)][: steps * S])
-        assert len(inputs[-1]) == len(targets[-1]) == steps * S and frames == n + 1
-    steps = torch.tensor([len(x) // S for x in inputs])
-    U = int(steps.max())
-    full = lambda rows, value: torch.tensor([r + [[value] * K] * (U * S - len(r)) for r in rows]).transpose(1, 2)
-    by_frame = full(targets, -1)  # [B,K,S·U]
-    by_head = torch.cat([by_frame[:, :, i::S] for i in range(S)], dim=1)
-    return full(inputs, 0), steps, by_head
 
 
 def token_logprobs(logits, targets):
@@ -351,6 +177,13 @@ def random_inputs(c, generator):
         for b, n in enumerate(c[f"{name}_len"]):
             codes[b, :, n:] = 0
     io["in.advantages"] = torch.tensor(c["advantages"])
+
+    g = c["generate"]
+    io["in.generate_text_len"], io["in.generate_context_len"] = torch.tensor(g["text_len"]), torch.tensor(g["context_len"])
+    io["in.generate_text"] = draw(c["text_rows"] - 1, (len(g["text_len"]), max(g["text_len"])))
+    for p, n in enumerate(g["text_len"]):
+        io["in.generate_text"][p, n - 1] = c["text_rows"] - 1
+    io["in.generate_context_codes"] = draw(c["codes"], (len(g["text_len"]), K, max(g["context_len"])))
     return io
 
 
@@ -385,7 +218,7 @@ def make(variant, folder):
         out["local_logprobs"] = local_lp
         losses["local"] = cross_entropy(local_lp, targets)
     if c["alignment_layers"]:
-        mean = sum(scores[i] for i in c["alignment_layers"]) / len(c["alignment_layers"])
+        mean = sum(scores[i][0] for i in c["alignment_layers"]) / len(c["alignment_layers"])
         losses["alignment"] = alignment_loss(mean, steps, text_len, unconditional)
 
     grads = {}
@@ -397,6 +230,10 @@ def make(variant, folder):
             if p.grad is not None and p.grad.abs().max() > 0:
                 grads[f"grad.{name}.{key}"] = p.grad.float().contiguous()
     io.update({f"out.{k}": v.detach().float().contiguous() for k, v in out.items()})
+    generated = generate_greedily(model, io, c["generate"])
+    room = max(len(codes) for codes in generated)
+    io["out.generated_len"] = torch.tensor([len(codes) for codes in generated])
+    io["out.generated"] = torch.tensor([codes + [[0] * K] * (room - len(codes)) for codes in generated]).transpose(1, 2)
     io.update({"out.pg" if k == "grpo" else f"out.{k}": v.detach().reshape(1) for k, v in losses.items()})
 
     folder.mkdir(exist_ok=True)
@@ -411,12 +248,13 @@ def make(variant, folder):
         "out.encoder, out.context": "[P,N,d] and [P,Uc,d]; the context is what stands in front of the audio or is attended to",
         "out.decoder, out.unconditional": "[B,U,d] at the audio steps, with the conditions and with none",
         "out.logits, out.logprobs, out.local_logprobs": "[B,U,n·V] and [B,n,U], head c + i·K is codebook c of slot i",
+        "in.generate_*, out.generated": "prompts of the greedy generation and its codes [P,K,frames], with their lengths",
         "out.<loss>": "ce, pg (grpo), local (cross-entropy of the local transformer), alignment",
         "grad.<loss>.<name>": "gradients; absent where they are zero",
     }
     (folder / "README.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     size = sum(f.stat().st_size for f in folder.iterdir())
-    print(variant, {k: round(v.item(), 6) for k, v in losses.items()}, f"{size / 1000:.0f} KB")
+    print(variant, {k: round(v.item(), 6) for k, v in losses.items()}, io["out.generated_len"].tolist(), f"{size / 1000:.0f} KB")
 
 
 if __name__ == "__main__":
