@@ -67,13 +67,12 @@ A2S_CLONES int64_t sum_of(const int64_t* x, int64_t n) {
   return sum;
 }
 
-double read_gbs(Pool& pool, const std::vector<float>& memory) {
-  const int64_t n = static_cast<int64_t>(memory.size()) / 2;
+double read_gbs(Pool& pool, const float* memory, int64_t n) {
   const double start = seconds();
-  pool.ranges(n, 1 << 18, [&](int64_t b, int64_t e) {
-    sink = static_cast<float>(sum_of(reinterpret_cast<const int64_t*>(memory.data()) + b, e - b));
+  pool.ranges(n, 1 << 19, [&](int64_t b, int64_t e) {
+    sink = static_cast<float>(sum_of(reinterpret_cast<const int64_t*>(memory + b), (e - b) / 2));
   });
-  return 8.0 * static_cast<double>(n) / (seconds() - start) / 1e9;
+  return 4.0 * static_cast<double>(n) / (seconds() - start) / 1e9;
 }
 
 struct Shape {
@@ -107,31 +106,37 @@ std::vector<Shape> shapes() {
 
 class Runner {
  public:
-  Runner() : weights_(36 << 20, 0.01f), packed_(weights_), x_(8 << 20, 0.5f), y_(8 << 20) {}
+  Runner() {
+    std::fill_n(weights_, kWeights, 0.01f);
+    std::fill_n(x_, kRows, 0.5f);
+    std::fill_n(y_, kRows, 0.f);
+  }
 
   /** One sample: GFLOP/s of enough products for about 3 ms. */
   double rate(const Shape& s, Pool& pool) {
     const double flops = 2.0 * static_cast<double>(s.M * s.N * s.K);
-    const int64_t size = packed_size<float>(s.K, s.N), copies = s.cold ? static_cast<int64_t>(weights_.size()) / size : 1;
+    const int64_t size = packed_size<float>(s.K, s.N), copies = s.cold ? kWeights / size : 1;
     const int64_t repeats = std::max<int64_t>(1, static_cast<int64_t>(3e8 / flops));
     Context ctx{pool, test_scratch()};
     const bool transposed = s.form[0] == 'T';
-    const Matrix<float> x{x_.data(), transposed ? s.M : s.K, transposed};
+    const Matrix<float> x{x_, transposed ? s.M : s.K, transposed};
     auto product = [&] {
       const int64_t at = next_++ % copies * size;
-      if (s.packed) gemm(ctx, s.M, x, Packed<float>{packed_.data() + at, s.K, s.N}, y_.data(), s.N);
-      else if (s.form[1] == 'T') gemm(ctx, s.M, s.N, s.K, x, {weights_.data() + at, s.K, true}, y_.data(), s.N);
-      else gemm(ctx, s.M, s.N, s.K, x, {weights_.data() + at, s.N}, y_.data(), s.N);
+      if (s.packed) gemm(ctx, s.M, x, Packed<float>{weights_ + at, s.K, s.N}, y_, s.N);
+      else if (s.form[1] == 'T') gemm(ctx, s.M, s.N, s.K, x, {weights_ + at, s.K, true}, y_, s.N);
+      else gemm(ctx, s.M, s.N, s.K, x, {weights_ + at, s.N}, y_, s.N);
     };
     product();
     const double start = seconds();
     for (int64_t i = 0; i < repeats; ++i) product();
     return flops * static_cast<double>(repeats) / (seconds() - start) / 1e9;
   }
-  const std::vector<float>& memory() const { return weights_; }
+  double read_rate(Pool& pool) { return read_gbs(pool, weights_, kWeights); }
 
  private:
-  std::vector<float> weights_, packed_, x_, y_;
+  static constexpr int64_t kWeights = 36 << 20, kRows = 8 << 20;
+  Arena memory_;  // on large pages, as a model's parameters are
+  float *weights_ = memory_.alloc<float>(kWeights), *x_ = memory_.alloc<float>(kRows), *y_ = memory_.alloc<float>(kRows);
   int64_t next_ = 0;
 };
 
@@ -145,7 +150,7 @@ void bench_gemm() {
     std::vector<Shape> all = shapes();
     std::vector<double> peaks, reads;
     for (int round = 0; round < kRounds; ++round) {
-      reads.push_back(read_gbs(pool, runner.memory()));
+      reads.push_back(runner.read_rate(pool));
       for (size_t i = 0; i < all.size(); ++i) {
         if (i % 8 == 0) peaks.push_back(peak_gflops(pool));
         all[i].rates.push_back(runner.rate(all[i], pool));

@@ -70,7 +70,7 @@ void all_forms(int64_t M, int64_t N, int64_t K) {
 
 TEST(gemm_matches_a_plain_product) {
   const int64_t sizes[][3] = {{1, 1, 1},   {1, 33, 5},    {2, 7, 300},   {13, 65, 257}, {24, 100, 512}, {37, 31, 29},
-                              {100, 3, 9}, {391, 40, 31}, {12, 512, 16}, {5, 64, 770},  {800, 17, 3}};
+                              {100, 3, 9}, {391, 40, 31}, {12, 512, 16}, {5, 64, 770},  {800, 17, 3}, {3, 70, 1600}};
   for (auto [M, N, K] : sizes) {
     all_forms<float>(M, N, K);
     all_forms<double>(M, N, K);
@@ -91,7 +91,7 @@ TEST(gemm_of_nothing) {
 
 TEST(gemm_epilogue) {
   Context ctx = test_context();
-  const int64_t M = 29, N = 45, K = 300;
+  const int64_t M = 29, N = 45, K = 800;
   const auto a = noise<double>(M * K, 1), b = noise<double>(K * N, 2), bias = noise<double>(N, 3), old = noise<double>(M * N, 4);
   std::vector<double> plain(M * N), pre(M * N), c = old;
   gemm(ctx, M, N, K, {a.data(), K}, {b.data(), N}, plain.data(), N);
@@ -118,7 +118,7 @@ TEST(gemm_reads_overlapping_rows_and_groups) {
 
 TEST(gemm_rows_do_not_depend_on_other_rows) {
   Context ctx = test_context();
-  const int64_t M = 101, N = 130, K = 600;
+  const int64_t M = 101, N = 130, K = 1000;
   const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2), bias = noise<float>(N, 3);
   const auto packed = packed_copy<float>(ctx, K, N, {b.data(), N});
   std::vector<float> whole(M * N), part(M * N);
@@ -134,7 +134,7 @@ TEST(gemm_rows_do_not_depend_on_other_rows) {
 }
 
 TEST(gemm_same_bits_for_any_number_of_threads) {
-  const int64_t M = 500, N = 300, K = 400;
+  const int64_t M = 500, N = 300, K = 900;
   const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2);
   std::vector<float> first(M * N), c(M * N);
   for (int threads : {1, 2, 3, 5}) {
@@ -157,7 +157,7 @@ TEST(gemm_passes_on_nan_and_infinity) {
 /** Every kernel this CPU can run, not only the chosen ones. */
 template <class T>
 static void check_kernels(const gemm_detail::Kernels<T>& k) {
-  const int64_t kc = 19, stride = gemm_detail::kRowStride;
+  const int64_t kc = 59, stride = gemm_detail::kRowStride;
   const auto a = noise<T>(k.rows * stride, 1), panel = noise<T>(kc * k.columns, 2);
   for (int rows = 1; rows <= k.rows; ++rows)
     for (bool add : {false, true}) {

@@ -1,9 +1,7 @@
 #include "ops/gemm/gemm.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 
 #include "core/cpu.h"
 #include "core/math.h"
@@ -15,7 +13,8 @@ namespace {
 
 using namespace gemm_detail;
 
-/** Rows of A that a task packs at once: about 400 KB, which stays in the second-level cache. */
+/** Rows of A that a task packs at once. Many, because each pass over them packs B again; they may spill into the third
+ *  level, from which a tile needs two bytes a cycle. */
 template <class T>
 constexpr int64_t kMaxTaskRows = 1536 / sizeof(T);
 /** Below this much arithmetic (about 25 us) a task is not worth handing to another thread. */
@@ -54,15 +53,9 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /** Packed rows of A and one packed panel of B; each thread has its own, so gemm() also runs inside a parallel region. */
 template <class T>
 struct Buffers {
-  T *a, *panel;
-  Buffers() {
-    constexpr size_t rows = kMaxTaskRows<T> * kRowStride, columns = kBlock * 2 * 64 / sizeof(T);
-    a = static_cast<T*>(std::aligned_alloc(64, (rows + columns) * sizeof(T)));
-    if (!a) fail(ErrorCode::Device, "gemm: buffer: expected memory, got none");
-    panel = a + rows;
-  }
-  Buffers(const Buffers&) = delete;
-  ~Buffers() { std::free(a); }
+  Arena memory;
+  T* a = memory.alloc<T>(kMaxTaskRows<T> * kRowStride);
+  T* panel = memory.alloc<T>(kBlock * kMaxColumns<T>);
 };
 
 template <class T>
@@ -79,7 +72,7 @@ constexpr T kZeros[std::max(kBlock, kMaxTaskRows<T>)] = {};
 template <class T>
 void transpose(const Matrix<T>& m, int64_t first, int64_t rows, int64_t padded, int64_t from, int64_t n, T* out, int64_t ld) {
   const Kernels<T>& k = kernels<T>();
-  const T* row[64 / sizeof(T)];
+  const T* row[kMaxColumns<T> / 2];
   for (int64_t i = 0; i < padded; i += k.lanes) {
     for (int64_t l = 0; l < k.lanes; ++l)
       row[l] = i + l < rows ? m.row(first + i + l) + from : kZeros<T>;
@@ -99,9 +92,12 @@ template <class T>
 void pack_panel(const Matrix<T>& B, int64_t k, int64_t kc, int64_t j, int64_t n, T* out) {
   const int64_t width = kernels<T>().columns;
   if (B.transposed) return transpose(B, j, n, width, k, kc, out, width);
-  for (int64_t r = 0; r < kc; ++r) {
-    std::memcpy(out + r * width, B.row(k + r) + j, n * sizeof(T));
-    std::fill(out + r * width + n, out + (r + 1) * width, T(0));
+  for (int64_t r = 0, run; r < kc; r += run) {
+    run = n < width ? 1 : B.group ? std::min(kc - r, B.group - (k + r) % B.group) : kc;
+    const T* from = B.row(k + r) + j;
+    T* to = out + r * width;
+    if (n == width) kernels<T>().copy(from, B.ld, run, to);
+    else std::fill(std::copy_n(from, n, to), to + width, T(0));
   }
 }
 
@@ -150,7 +146,7 @@ void Product<T>::tiles(int64_t rows, int64_t kc, const T* a, const T* panel, T* 
       k.tile[height](kc, a + begin * kRowStride, panel, out, ldc, add);
       continue;
     }
-    T edge[kMaxRows * 2 * 64 / sizeof(T)];
+    T edge[kMaxRows * kMaxColumns<T>];
     k.tile[height](kc, a + begin * kRowStride, panel, edge, k.columns, false);
     for (int64_t i = 0; i < height; ++i)
       for (int64_t j = 0; j < n; ++j) out[i * ldc + j] = edge[i * k.columns + j] + (add ? out[i * ldc + j] : T(0));

@@ -5,11 +5,15 @@
 
 namespace a2s::gemm_detail {
 
-/** Length of a block of k. One sum per element and block: changing it changes bits. */
-constexpr int64_t kBlock = 256;
+/** Length of a block of k. One sum per element and block: changing it changes bits. Long, because C is read and written
+ *  once a block; a panel of this length still fits a small second-level cache. */
+constexpr int64_t kBlock = 768;
 /** Elements from one row of packed A to the next; a multiple of 4 KiB would make the rows compete for one cache set. */
 constexpr int64_t kRowStride = kBlock + 16;
+/** The largest tile: 12 rows and two vectors of 64 bytes. */
 constexpr int kMaxRows = 12;
+template <class T>
+constexpr int kMaxColumns = 128 / sizeof(T);
 
 /** The kernels of one instruction set. A panel of B is [kc][columns], a row of A is kc elements. */
 template <class T>
@@ -17,6 +21,8 @@ struct Kernels {
   int rows, columns, lanes;
   /** tile[r]: C[r, columns] = or += A · panel, for r in 1 .. rows. */
   void (*tile[kMaxRows + 1])(int64_t kc, const T* a, const T* panel, T* c, int64_t ldc, bool add);
+  /** `rows` rows of a panel, which lie `step` apart in `from`. */
+  void (*copy)(const T* from, int64_t step, int64_t rows, T* out);
   /** out[j * ld + i] = rows[i][j] for i < lanes and j < n. */
   void (*transpose)(const T* const* rows, int64_t n, T* out, int64_t ld);
 };
@@ -29,34 +35,40 @@ struct Vector {
 /** Panels are read in memory order: fetched into the second-level cache this far ahead of their use, then into the
  *  first. Only the second-level distance hides main memory, and fetching that far into the first would flood it. */
 constexpr int64_t kFarBytes = 8192, kNearBytes = 1024;
+/** C is fetched this many steps before it is needed: earlier, and the panel would push it out again. */
+constexpr int64_t kLate = 32;
 
 template <class T, int kBytes, int kRows>
 static void tile(int64_t kc, const T* a, const T* panel, T* c, int64_t ldc, bool add) {
   using V = typename Vector<T, kBytes>::type;
   constexpr int kLanes = kBytes / sizeof(T);
   V sum[kRows][2] = {};
-#pragma GCC unroll 12
-  for (int i = 0; i < kRows; ++i) {
-    __builtin_prefetch(c + i * ldc, 1);
-    __builtin_prefetch(c + i * ldc + 2 * kLanes - 1, 1);
-  }
+  int64_t k = 0;
+  for (int64_t end = kc > kLate ? kc - kLate : kc;; end = kc) {
 #pragma GCC unroll 4
-  for (int64_t k = 0; k < kc; ++k) {
-    const char* at = reinterpret_cast<const char*>(panel);
+    for (; k < end; ++k) {
+      const char* at = reinterpret_cast<const char*>(panel);
 #pragma GCC unroll 2
-    for (int line = 0; line < 2 * kBytes; line += 64) {
-      __builtin_prefetch(at + kFarBytes + line, 0, 2);
-      __builtin_prefetch(at + kNearBytes + line);
+      for (int line = 0; line < 2 * kBytes; line += 64) {
+        __builtin_prefetch(at + kFarBytes + line, 0, 2);
+        __builtin_prefetch(at + kNearBytes + line);
+      }
+      const V b0 = *reinterpret_cast<const V*>(panel), b1 = *reinterpret_cast<const V*>(panel + kLanes);
+#pragma GCC unroll 12
+      for (int i = 0; i < kRows; ++i) {
+        const T x = a[i * kRowStride];
+        sum[i][0] += x * b0;
+        sum[i][1] += x * b1;
+      }
+      ++a;
+      panel += 2 * kLanes;
     }
-    const V b0 = *reinterpret_cast<const V*>(panel), b1 = *reinterpret_cast<const V*>(panel + kLanes);
+    if (end == kc) break;
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
-      const T x = a[i * kRowStride];
-      sum[i][0] += x * b0;
-      sum[i][1] += x * b1;
+      __builtin_prefetch(c + i * ldc, 1);
+      __builtin_prefetch(c + i * ldc + 2 * kLanes - 1, 1);
     }
-    ++a;
-    panel += 2 * kLanes;
   }
 #pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) {
@@ -80,6 +92,20 @@ static inline __attribute__((always_inline)) void interleave(V a, V b, V& low, V
   } else {
     low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
     high = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  }
+}
+
+/** Rows of a panel are far apart in a large matrix: each is fetched 16 rows ahead. */
+template <class T, int kBytes>
+static void copy(const T* from, int64_t step, int64_t rows, T* out) {
+  using V = typename Vector<T, kBytes>::type;
+  constexpr int kLanes = kBytes / sizeof(T);
+  for (int64_t r = 0; r < rows; ++r, from += step, out += 2 * kLanes) {
+    __builtin_prefetch(from + 16 * step);
+    __builtin_prefetch(from + 16 * step + 2 * kLanes - 1);
+    const V a = *reinterpret_cast<const V*>(from), b = *reinterpret_cast<const V*>(from + kLanes);
+    *reinterpret_cast<V*>(out) = a;
+    *reinterpret_cast<V*>(out + kLanes) = b;
   }
 }
 
@@ -117,7 +143,7 @@ static constexpr void add_tiles(Kernels<T>& k) {
 template <class T, int kBytes, int kRows>
 static constexpr Kernels<T> make_kernels() {
   constexpr int kLanes = kBytes / sizeof(T);
-  Kernels<T> k{kRows, 2 * kLanes, kLanes, {}, transpose<T, kBytes>};
+  Kernels<T> k{kRows, 2 * kLanes, kLanes, {}, copy<T, kBytes>, transpose<T, kBytes>};
   add_tiles<T, kBytes, kRows>(k);
   return k;
 }
