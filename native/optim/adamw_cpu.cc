@@ -29,7 +29,9 @@ A2S_INLINE void update(const Buffers<T>& x, const Factors<T>& f, int64_t begin, 
     x.new_exp_avg_sq[i] = v;
   }
 }
-A2S_CLONES void update_range(const Buffers<float>& x, const Factors<float>& f, int64_t b, int64_t e) { update(x, f, b, e); }
+A2S_CLONES void update_range(const Buffers<float>& x, const Factors<float>& f, int64_t b, int64_t e) {
+  update(x, f, b, e);
+}
 void update_range(const Buffers<double>& x, const Factors<double>& f, int64_t b, int64_t e) { update(x, f, b, e); }
 
 template <class T>

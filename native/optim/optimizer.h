@@ -20,8 +20,8 @@ class AdamW {
  public:
   explicit AdamW(Params& params, AdamWSettings settings = {}) : params_(params), settings_(settings) {}
 
-  /** One step on the trainable parameters with the gradients as they are; frozen ones stay as they are. Gradients longer
-   *  than clip_norm are scaled to it (0: never). Gradients that are not finite change nothing and are reported.
+  /** One step on the trainable parameters with the gradients as they are; frozen ones stay as they are. Gradients
+   *  longer than clip_norm are scaled to it (0: never). Gradients that are not finite change nothing and are reported.
    *  Allocates the moments on the first call and nothing after it. Throws Error(Config) on settings out of range. */
   StepReport step(Context ctx, double lr, double clip_norm = 0);
 

@@ -43,17 +43,24 @@ A2S_INLINE I midpoint(I low, I high) {
   return (low & high) + ((low ^ high) >> 1);
 }
 
-/** NaN when an element is NaN or +inf. */
+/** Least and greatest of the elements above -inf. */
 template <class T>
-A2S_INLINE T maximum(const T* z, int64_t V) {
-  T top = -kInf<T>;
+struct Range {
+  T bottom, top;
+  /** Some element is finite, none NaN or +inf. */
+  bool valid() const { return std::fabs(top) < kInf<T>; }
+};
+template <class T>
+A2S_INLINE Range<T> range_of(const T* z, int64_t V) {
+  T top = -kInf<T>, bottom = kInf<T>;
   int32_t bad = 0;
-#pragma omp simd reduction(max : top) reduction(| : bad)
+#pragma omp simd reduction(max : top) reduction(min : bottom) reduction(| : bad)
   for (int64_t i = 0; i < V; ++i) {
     top = z[i] > top ? z[i] : top;
+    bottom = z[i] < bottom && z[i] > -kInf<T> ? z[i] : bottom;
     bad |= !(z[i] < kInf<T>);
   }
-  return bad ? std::numeric_limits<T>::quiet_NaN() : top;
+  return {bottom, bad ? std::numeric_limits<T>::quiet_NaN() : top};
 }
 
 /** How many elements are >= t, and their weight. */
@@ -81,44 +88,63 @@ A2S_INLINE Tail<T> tail_from(const T* z, const T* w, int64_t V, T t) {
   return {count, mass};
 }
 
-// Selection by bisection over the ordered keys: each step is one vectorised pass, and it ends as soon as the kept set
-// is known, after about 15 passes; no copy, no order of elements, exact.
+// Selection by bisection: each step is one vectorised pass, and it ends as soon as the kept set is known, after about a
+// dozen of them. No copy, no order of elements, exact.
 
-/** The largest t with at least k elements >= t (or one that keeps the same elements). */
+/** A limit that moves between two others: low <= every kept element, high > some of them. */
 template <class T>
-A2S_INLINE T kth_largest(const T* z, int64_t V, int64_t k, T top) {
-  Key<T> low = key_of(-kInf<T>), high = key_of(top) + 1;  // count(low) >= k > count(high)
-  while (high - 1 > low) {
-    const Key<T> mid = midpoint(low, high), count = count_from(z, V, from_key<T>(mid));
-    (count >= k ? low : high) = mid;
+struct Bisection {
+  T low, high;
+  int steps = 0;
+
+  bool open() const { return key_of(high) - 1 > key_of(low); }
+  /** Halves the interval, first by value, which is fastest on logits, then by representable numbers, which ends. */
+  T middle() {
+    if (++steps < 16) {
+      const T mid = low + (high - low) / 2;
+      if (low < mid && mid < high) return mid;
+    }
+    return from_key<T>(midpoint(key_of(low), key_of(high)));
+  }
+};
+
+/** A limit that keeps the k largest elements and what ties with them; all finite ones when there are no more than k. */
+template <class T>
+A2S_INLINE T kth_largest(const T* z, int64_t V, int64_t k, Range<T> range) {
+  Bisection<T> b{range.bottom, from_key<T>(key_of(range.top) + 1)};
+  while (b.open()) {
+    const T mid = b.middle();
+    const Key<T> count = count_from(z, V, mid);
+    (count >= k ? b.low : b.high) = mid;
     if (count == k) break;
   }
-  return from_key<T>(low);
+  return b.low;
 }
 
-/** The largest t >= from whose elements weigh at least `target` together (or one that keeps the same elements). */
+/** The highest limit >= from whose elements weigh at least `target` together. */
 template <class T>
 A2S_INLINE T heaviest(const T* z, const T* w, int64_t V, T from, T top, T target) {
-  Key<T> low = key_of(from), high = key_of(top) + 1;
+  Bisection<T> b{from, from_key<T>(key_of(top) + 1)};
   Key<T> inside = static_cast<Key<T>>(V), above = 0;  // elements >= low, >= high
-  while (high - 1 > low && inside - above > 1) {
-    const Key<T> mid = midpoint(low, high);
-    const Tail<T> tail = tail_from(z, w, V, from_key<T>(mid));
-    if (tail.mass >= target) low = mid, inside = tail.count;
-    else high = mid, above = tail.count;
+  while (b.open() && inside - above > 1) {
+    const T mid = b.middle();
+    const Tail<T> tail = tail_from(z, w, V, mid);
+    if (tail.mass >= target) b.low = mid, inside = tail.count;
+    else b.high = mid, above = tail.count;
   }
-  return from_key<T>(low);
+  return b.low;
 }
 
 template <class T>
 A2S_INLINE Distribution<T> describe(const T* z, T* w, int64_t V, const SamplingRule& rule) {
-  const T top = maximum(z, V);
-  if (!(std::fabs(top) < kInf<T>)) {
+  const Range<T> range = range_of(z, V);
+  const T top = range.top;
+  if (!range.valid()) {
     const T nan = std::numeric_limits<T>::quiet_NaN();
     return {nan, nan, nan};
   }
-  T cutoff = -kInf<T>;
-  if (rule.top_k > 0 && rule.top_k < V) cutoff = kth_largest(z, V, rule.top_k, top);
+  T cutoff = range.bottom;
+  if (rule.top_k > 0 && rule.top_k < V) cutoff = kth_largest(z, V, rule.top_k, range);
   T total = 0;
 #pragma omp simd reduction(+ : total)
   for (int64_t i = 0; i < V; ++i) {
@@ -189,9 +215,8 @@ A2S_INLINE int64_t invert(const T* w, int64_t V, double u) {
 
 template <class T>
 A2S_INLINE int64_t first_maximum(const T* z, int64_t V) {
-  const T top = maximum(z, V);
-  if (!(std::fabs(top) < kInf<T>)) return -1;
-  return std::find(z, z + V, top) - z;
+  const Range<T> range = range_of(z, V);
+  return range.valid() ? std::find(z, z + V, range.top) - z : -1;
 }
 
 }  // namespace

@@ -15,14 +15,18 @@ struct Model {
   Params params{DType::f32};
   Param &first, &frozen, &last;
 
-  Model() : first(params.add("first", {301, 7}, 0.3)), frozen(params.add("frozen", {130}, 0.3)), last(params.add("last", {40000}, 0.3)) {
+  Model()
+      : first(params.add("first", {301, 7}, 0.3)),
+        frozen(params.add("frozen", {130}, 0.3)),
+        last(params.add("last", {40000}, 0.3)) {
     params.allocate(5);
   }
   /** Gradients of step `s`, the same for every model. */
   void gradients(uint64_t s) {
     const Rng rng{3, static_cast<uint32_t>(Stream::test)};
     for (Param& p : params.list())
-      for (int64_t i = 0; i < p.grad.size(); ++i) p.grad.as<float>()[i] = static_cast<float>(rng.normal(s, p.offset + i));
+      for (int64_t i = 0; i < p.grad.size(); ++i)
+        p.grad.as<float>()[i] = static_cast<float>(rng.normal(s, p.offset + i));
   }
   size_t bytes() const { return static_cast<size_t>(params.flat_size()) * 4; }
 };
@@ -115,7 +119,8 @@ TEST(clipping_scales_gradients_to_the_limit) {
   CHECK(report.clipped && report.grad_norm > 2);
   const double scale = 2 / (report.grad_norm + 1e-6);
   for (int64_t i = 0; i < a.last.grad.size(); ++i)
-    CHECK_NEAR(static_cast<float*>(a.params.exp_avg())[a.last.offset + i], 0.1 * scale * b.last.grad.as<float>()[i], 1e-9);
+    CHECK_NEAR(static_cast<float*>(a.params.exp_avg())[a.last.offset + i], 0.1 * scale * b.last.grad.as<float>()[i],
+               1e-9);
   CHECK(!AdamW(b.params).step(test_context(), 1e-2, report.grad_norm * 1.01).clipped);
   CHECK_THROWS(AdamW(b.params).step(test_context(), 1e-2, -1), "optimizer: clip_norm: expected at least 0, got -1");
 }

@@ -8,13 +8,15 @@
 
 namespace a2s::test {
 
-/** The file `path` under $ALIGN2SPEAK_GOLDEN (default: ../shared/golden beside the repository). Missing: the test is skipped. */
+/** The file `path` under $ALIGN2SPEAK_GOLDEN (default: ../shared/golden, from the repository). Missing: the test is
+ *  skipped. */
 inline Golden reference_tensors(const std::string& path) {
   namespace fs = std::filesystem;
   const char* set = std::getenv("ALIGN2SPEAK_GOLDEN");
   const fs::path root = fs::path(A2S_SOURCE_DIR) / "..";
   const fs::path file = (set ? root / set : root / "../shared/golden") / path;
-  if (!fs::exists(file)) throw Skip("no reference tensors at " + file.lexically_normal().string() + "; set ALIGN2SPEAK_GOLDEN");
+  if (!fs::exists(file))
+    throw Skip("no reference tensors at " + file.lexically_normal().string() + "; set ALIGN2SPEAK_GOLDEN");
   return read_golden(file.string());
 }
 

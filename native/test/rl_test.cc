@@ -28,7 +28,8 @@ struct HeadLoss {
       std::memcpy(p->value.data, t.data, t.bytes());
     }
     // Targets are the codes, then EOS in every codebook.
-    Tensor codes = tensor_of(arena, io, "in.codes", DType::i32), length = tensor_of(arena, io, "in.codes_len", DType::i32);
+    Tensor codes = tensor_of(arena, io, "in.codes", DType::i32),
+           length = tensor_of(arena, io, "in.codes_len", DType::i32);
     const int64_t B = codes.dim(0), K = codes.dim(1), T = codes.dim(2);
     Tensor targets = new_tensor(arena, DType::i32, {B, K, T + 1});
     for (int64_t i = 0; i < B * K; ++i)
@@ -62,8 +63,8 @@ TEST(heads_give_the_reference_logprobs_and_cross_entropy) {
 TEST(heads_give_the_reference_policy_gradient) {
   HeadLoss m;
   Var* advantages = m.tape.constant(tensor_of(m.arena, m.io, "in.advantages", DType::f64));
-  m.check(m.tape.apply(policy_loss, {m.logprobs, advantages, m.lengths, nullptr, nullptr, nullptr, nullptr, nullptr}), "out.pg",
-          "grad.grpo.");
+  m.check(m.tape.apply(policy_loss, {m.logprobs, advantages, m.lengths, nullptr, nullptr, nullptr, nullptr, nullptr}),
+          "out.pg", "grad.grpo.");
 }
 
 namespace {
@@ -121,6 +122,15 @@ TEST(a_token_outside_the_support_stays_finite_and_is_counted) {
     CHECK(element(s.call.out[1], 6) == 5 && element(s.call.out[1], 7) == 2);
     CHECK(element(s.call.out[1], 0) == 1 && element(s.call.out[1], 1) == 0);
   }
+}
+
+TEST(a_kl_that_is_only_measured_may_be_infinite) {
+  SmallLoss s({-1, -2, -3, -4, -5, -6}, {-1, 1});
+  s.call.in[4] = s.floats({2, 1, 3}, {-2, -HUGE_VALF, -2, -4, -4, -9});
+  s.call.set("kl", 3);
+  s.run();
+  CHECK(element(s.call.out[0], 0) == 0 && std::isinf(element(s.call.out[1], 4)));
+  for (int64_t i = 0; i < 6; ++i) CHECK(std::isfinite(s.gradient(i)));
 }
 
 TEST(advantages_must_be_finite) {

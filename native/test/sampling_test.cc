@@ -32,8 +32,10 @@ struct Draw {
   Arena arena;
   Call call{sample_tokens, test_context()};
 
-  Draw(const Tensor& logits, std::initializer_list<std::pair<const char*, double>> attrs, std::vector<int32_t> sample = {}) {
-    for (int64_t r = static_cast<int64_t>(sample.size()); r < logits.dim(0); ++r) sample.push_back(static_cast<int32_t>(r));
+  Draw(const Tensor& logits, std::initializer_list<std::pair<const char*, double>> attrs,
+       std::vector<int32_t> sample = {}) {
+    for (int64_t r = static_cast<int64_t>(sample.size()); r < logits.dim(0); ++r)
+      sample.push_back(static_cast<int32_t>(r));
     call.in[0] = logits, call.in[3] = ints_of(arena, sample);
     for (auto& [name, value] : attrs) call.set(name, value);
   }
@@ -84,12 +86,13 @@ TEST(kept_set_is_what_sorting_keeps) {
       if (trial % 5 == 0 && v % 4 == 0) x = -HUGE_VALF;
       z[v] = trial % 7 == 0 ? x * 1e-40f : x;  // subnormal
     }
-    const SamplingRule rule{1, static_cast<int64_t>(1 + trial % V), trial % 2 ? 1.0 : 0.05 + 0.9 * noise.uniform(trial, 1000), nullptr};
+    const SamplingRule rule{1, static_cast<int64_t>(1 + trial % V),
+                            trial % 2 ? 1.0 : 0.05 + 0.9 * noise.uniform(trial, 1000), nullptr};
     const Distribution<float> d = distribution_of(z.data(), weights.data(), V, rule);
 
     std::vector<float> order = z;
     std::sort(order.begin(), order.end(), std::greater<>());
-    float limit = order[rule.top_k - 1];
+    float limit = std::max(order[rule.top_k - 1], -std::numeric_limits<float>::max());
     double total = 0, sum = 0;
     for (float x : order)
       if (x >= limit) total += std::exp(static_cast<double>(x) - order[0]);
@@ -111,14 +114,15 @@ void check_likelihoods(double tolerance) {
     for (int64_t v = 0; v < V; ++v) allowed[v] = noise.uniform(trial, 5000 + v) < 0.9;
     const bool guided = trial % 2;
     const double temperature = 0.5 + noise.uniform(trial, 1), top_k = std::floor(V * noise.uniform(trial, 2)),
-                 top_p = trial % 3 ? 0.3 + 0.7 * noise.uniform(trial, 3) : 1, guidance = guided ? 1 + 2 * noise.uniform(trial, 4) : 1;
+                 top_p = trial % 3 ? 0.3 + 0.7 * noise.uniform(trial, 3) : 1,
+                 guidance = guided ? 1 + 2 * noise.uniform(trial, 4) : 1;
 
     // Rows of the sampler: (b, t, k), k fastest.
     Tensor logits[2];
     for (int i = 0; i < 2; ++i) {
       logits[i] = new_tensor(arena, dtype_of<T>(), {B * T_ * K, V});
-      gemm(test_context(), B * T_, K * V, C, Matrix<T>{(i ? u : x).as<T>(), C}, Matrix<T>{w.as<T>(), C, true}, logits[i].as<T>(), K * V,
-           Epilogue<T>{.bias = b.as<T>()});
+      gemm(test_context(), B * T_, K * V, C, Matrix<T>{(i ? u : x).as<T>(), C}, Matrix<T>{w.as<T>(), C, true},
+           logits[i].as<T>(), K * V, Epilogue<T>{.bias = b.as<T>()});
     }
     Call draw(sample_tokens, test_context());
     draw.in[0] = logits[0];
@@ -160,8 +164,8 @@ TEST(a_draw_does_not_depend_on_its_batch) {
   Draw all(logits, {{"seed", 8}, {"position", 40}, {"top_k", 30}});
   all.run();
   for (int64_t r = 0; r < R; ++r) {
-    Draw one(make_tensor(logits.as<float>() + r * V, DType::f32, {1, V}), {{"seed", 8}, {"position", 40}, {"top_k", 30}},
-             {static_cast<int32_t>(r)});
+    Draw one(make_tensor(logits.as<float>() + r * V, DType::f32, {1, V}),
+             {{"seed", 8}, {"position", 40}, {"top_k", 30}}, {static_cast<int32_t>(r)});
     one.run();
     CHECK(one.tokens()[0] == all.tokens()[r]);
     CHECK(element(one.call.out[1], 0) == element(all.call.out[1], r));
@@ -169,6 +173,22 @@ TEST(a_draw_does_not_depend_on_its_batch) {
   Draw later(logits, {{"seed", 8}, {"position", 41}, {"top_k", 30}});
   later.run();
   CHECK(!std::equal(later.tokens(), later.tokens() + R, all.tokens()));
+}
+
+TEST(likelihoods_hide_no_nan) {
+  Arena arena;
+  Call c(token_logprobs, test_context());
+  c.in[0] = normals<float>(arena, {1, 2, 3}, 1, 1), c.in[1] = normals<float>(arena, {7, 3}, 2, 1);
+  c.in[0].as<float>()[4] = std::numeric_limits<float>::quiet_NaN();
+  c.in[3] = new_tensor(arena, DType::i32, {1, 1, 2}), c.in[4] = ints_of(arena, {2});
+  std::fill_n(c.in[3].as<int32_t>(), 2, 5);
+  c.set("top_k", 3), c.set("top_p", 0.9);
+  apply(c, arena);
+  for (int j = 0; j < 2; ++j) CHECK(std::isnan(element(c.out[j], 1)) && !std::isnan(element(c.out[j], 0)));
+  for (int j = 0; j < 2; ++j) c.dout[j] = normals<float>(arena, {1, 1, 2}, 3, 1);
+  c.din[0] = new_tensor(arena, DType::f32, {1, 2, 3});
+  run_backward(c);
+  for (int64_t i = 0; i < 6; ++i) CHECK(std::isnan(element(c.din[0], i)) == (i >= 3));
 }
 
 TEST(rows_without_a_distribution_are_errors) {
@@ -181,7 +201,8 @@ TEST(rows_without_a_distribution_are_errors) {
     Draw d(logits, {{"rows_per_sample", 3}, {"temperature", temperature}}, {0, 0, 0, 1, 1, 1});
     CHECK_THROWS(d.run(), "sample_tokens: logits: row 4 (codebook 1): expected");
   };
-  for (double temperature : {0.0, 1.0}) expect(nan, 0, temperature), expect(inf, 0, temperature), expect(-inf, -inf, temperature);
+  for (double temperature : {0.0, 1.0})
+    expect(nan, 0, temperature), expect(inf, 0, temperature), expect(-inf, -inf, temperature);
 
   // What is forbidden may hold anything; -inf beside a finite logit is fine.
   Arena arena;

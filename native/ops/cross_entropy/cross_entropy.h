@@ -13,9 +13,11 @@ void check_token_lengths(const Call& c);
 
 inline const Op codebook_cross_entropy{
     .name = "codebook_cross_entropy",
-    .summary = "Cross-entropy of codec tokens: the mean over the batch's frames for each codebook, then over codebooks.",
-    .formula = "loss = 1/K sum_k (sum_{b,t} M[b,k,t] * -logprobs[b,k,t]) / (sum_{b,t} M[b,k,t]),  M = t < lengths[b] and "
-               "mask != 0;  a codebook without frames gives 0",
+    .summary =
+        "Cross-entropy of codec tokens: the mean over the batch's frames for each codebook, then over codebooks.",
+    .formula =
+        "loss = 1/K sum_k (sum_{b,t} M[b,k,t] * -logprobs[b,k,t]) / (sum_{b,t} M[b,k,t]),  M = t < lengths[b] and "
+        "mask != 0;  a codebook without frames gives 0",
     .source = "Hussain et al.: Koel-TTS, arXiv 2502.05236",
     .inputs = {data("logprobs", "B K T", "of the target tokens, nats"), ints("lengths", "B", "valid frames"),
                maybe(ints("mask", "B K T", "0 = the token does not count"))},

@@ -64,7 +64,8 @@ void sequence_forward(Call& c) {
   c.ctx.pool.ranges(x.dim(0), grain(K * frames), [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       double sum = 0;
-      for (int64_t k = 0; k < K; ++k) sum -= sum_row<T>(x.as<T>() + (b * K + k) * frames, nullptr, c.in[1].as<int32_t>()[b]).sum;
+      for (int64_t k = 0; k < K; ++k)
+        sum -= sum_row<T>(x.as<T>() + (b * K + k) * frames, nullptr, c.in[1].as<int32_t>()[b]).sum;
       c.out[0].as<T>()[b] = static_cast<T>(sum);
     }
   });

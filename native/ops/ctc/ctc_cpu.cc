@@ -27,8 +27,12 @@ A2S_INLINE void softmax_row(const T* x, T lse, T scale, T* y, int64_t n) {
 /** log(e^at_least + sum e^x); at_least may be -inf. */
 A2S_CLONES float log_sum_exp(const float* x, int64_t n, float at_least) { return log_sum_exp_row(x, n, at_least); }
 double log_sum_exp(const double* x, int64_t n, double at_least) { return log_sum_exp_row(x, n, at_least); }
-A2S_CLONES void scaled_softmax(const float* x, float lse, float scale, float* y, int64_t n) { softmax_row(x, lse, scale, y, n); }
-void scaled_softmax(const double* x, double lse, double scale, double* y, int64_t n) { softmax_row(x, lse, scale, y, n); }
+A2S_CLONES void scaled_softmax(const float* x, float lse, float scale, float* y, int64_t n) {
+  softmax_row(x, lse, scale, y, n);
+}
+void scaled_softmax(const double* x, double lse, double scale, double* y, int64_t n) {
+  softmax_row(x, lse, scale, y, n);
+}
 
 /** The arguments of either op as one lattice an item. */
 template <class T>
@@ -57,8 +61,15 @@ struct Items {
     return labels[b] ? *std::max_element(first, first + labels[b]) : 0;
   }
   Lattice<T> lattice(int64_t b) const {
-    return {x.as<T>() + b * T_ * V, lse + b * T_, V, frames[b], labels[b],
-            targets ? targets + b * max_labels : nullptr, blank >= 0 ? 0 : 1, blank, blank_score};
+    return {x.as<T>() + b * T_ * V,
+            lse + b * T_,
+            V,
+            frames[b],
+            labels[b],
+            targets ? targets + b * max_labels : nullptr,
+            blank >= 0 ? 0 : 1,
+            blank,
+            blank_score};
   }
   /** Memory of every item, taken before the parallel region. */
   const LatticeMemory<T>* memory(const Call& c, bool posteriors) const {
@@ -75,7 +86,8 @@ void item_losses(Call& c, const Items<T>& items, double* loss) {
   c.ctx.pool.run(items.B, [&](int64_t b) {
     const Lattice<T> l = items.lattice(b);
     const int64_t n = items.columns(b);
-    for (int64_t t = 0; t < l.frames; ++t) items.lse[b * items.T_ + t] = log_sum_exp(l.scores + t * l.width, n, items.blank_score);
+    for (int64_t t = 0; t < l.frames; ++t)
+      items.lse[b * items.T_ + t] = log_sum_exp(l.scores + t * l.width, n, items.blank_score);
     loss[b] = alignment_loss(l, memory[b]);
   });
 }
@@ -126,8 +138,7 @@ template <class T>
 void ctc_backward(Call& c) {
   const Items<T> items(c, false);
   double* weight = c.scratch<double>(items.B);
-  for (int64_t b = 0; b < items.B; ++b)
-    weight[b] = c.dout[0].as<T>()[0] * mean_weight(items, b) + c.dout[1].as<T>()[b];
+  for (int64_t b = 0; b < items.B; ++b) weight[b] = c.dout[0].as<T>()[0] * mean_weight(items, b) + c.dout[1].as<T>()[b];
   item_gradients(c, items, weight);
 }
 

@@ -15,14 +15,15 @@ constexpr int64_t kPad = 2;  // impossible states before the first and after the
 
 /** out[s] = log(e^a[s] + e^b[s] + e^(c[s] + skip[s])) + emission[s] */
 template <class T>
-A2S_INLINE void combine(const double* a, const double* b, const double* c, const double* skip, const T* emission, double* out,
-                        int64_t states) {
+A2S_INLINE void combine(const double* a, const double* b, const double* c, const double* skip, const T* emission,
+                        double* out, int64_t states) {
 #pragma omp simd
   for (int64_t s = 0; s < states; ++s) {
     const double x = a[s], y = b[s], z = c[s] + skip[s];
     double top = y > x ? y : x;
     top = z > top ? z : top;
-    const T sum = math::exp(static_cast<T>(x - top)) + math::exp(static_cast<T>(y - top)) + math::exp(static_cast<T>(z - top));
+    const T sum =
+        math::exp(static_cast<T>(x - top)) + math::exp(static_cast<T>(y - top)) + math::exp(static_cast<T>(z - top));
     out[s] = top + static_cast<double>(math::log(sum)) + static_cast<double>(emission[s]);
   }
 }
@@ -32,8 +33,8 @@ A2S_INLINE void posteriors(const double* before, const double* after, double los
   for (int64_t s = 0; s < states; ++s) out[s] = math::exp(static_cast<T>(before[s] + after[s] + loss));
 }
 
-A2S_CLONES void step(const double* a, const double* b, const double* c, const double* skip, const float* emission, double* out,
-                     int64_t states) {
+A2S_CLONES void step(const double* a, const double* b, const double* c, const double* skip, const float* emission,
+                     double* out, int64_t states) {
   combine(a, b, c, skip, emission, out, states);
 }
 void step(const double* a, const double* b, const double* c, const double* skip, const double* emission, double* out,
@@ -125,7 +126,8 @@ double alignment_loss(const Lattice<double>& l, const LatticeMemory<double>& m) 
 void subtract_posteriors(const Lattice<float>& l, double loss, float scale, float* d, const LatticeMemory<float>& m) {
   subtract(l, loss, scale, d, m);
 }
-void subtract_posteriors(const Lattice<double>& l, double loss, double scale, double* d, const LatticeMemory<double>& m) {
+void subtract_posteriors(const Lattice<double>& l, double loss, double scale, double* d,
+                         const LatticeMemory<double>& m) {
   subtract(l, loss, scale, d, m);
 }
 

@@ -11,7 +11,8 @@ namespace {
 void beta_binomial(double* p, int64_t n, double a, double e) {
   const int64_t start = static_cast<int64_t>(static_cast<double>(n) * a / (a + e));
   auto ratio = [&](int64_t x) {  // p[x + 1] / p[x]
-    return static_cast<double>(n - x) / static_cast<double>(x + 1) * (static_cast<double>(x) + a) / (static_cast<double>(n - x - 1) + e);
+    return static_cast<double>(n - x) / static_cast<double>(x + 1) * (static_cast<double>(x) + a) /
+           (static_cast<double>(n - x - 1) + e);
   };
   p[start] = 1;
   for (int64_t x = start; x < n; ++x) p[x + 1] = p[x] * ratio(x);
@@ -37,8 +38,9 @@ void beta_binomial_prior_check(const Call& c) {
   for (int64_t b = 0; b < c.in[0].dim(0); ++b) {
     const int64_t rows = int64_t{c.in[0].as<int32_t>()[b]} + c.in[2].as<int32_t>()[b];
     if (rows > T)
-      fail_shape("beta_binomial_prior: prefix: item " + std::to_string(b) + ": expected prefix + frames at most max_frames = " +
-                 std::to_string(T) + ", got " + std::to_string(rows));
+      fail_shape("beta_binomial_prior: prefix: item " + std::to_string(b) +
+                 ": expected prefix + frames at most max_frames = " + std::to_string(T) + ", got " +
+                 std::to_string(rows));
   }
 }
 

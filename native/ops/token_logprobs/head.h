@@ -14,7 +14,8 @@ struct FrameList {
 
   /** Those with t < lengths[b] for which keep(b, t). */
   template <class F>
-  FrameList(const Call& c, int64_t B, int64_t T, const int32_t* lengths, F&& keep) : index(c.scratch<int64_t>(B * T)), T(T) {
+  FrameList(const Call& c, int64_t B, int64_t T, const int32_t* lengths, F&& keep)
+      : index(c.scratch<int64_t>(B * T)), T(T) {
     for (int64_t b = 0; b < B; ++b)
       for (int64_t t = 0; t < lengths[b]; ++t)
         if (keep(b, t)) index[count++] = b * T + t;
@@ -38,7 +39,10 @@ struct Head {
   int64_t V, C;
 
   Head(const Call& c, int w_arg, int b_arg, int64_t K)
-      : ctx(c.ctx), w(c.in[w_arg].as<T>()), b(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr), V(c.in[w_arg].dim(0) / K),
+      : ctx(c.ctx),
+        w(c.in[w_arg].as<T>()),
+        b(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr),
+        V(c.in[w_arg].dim(0) / K),
         C(c.in[w_arg].dim(1)) {}
 
   /** z[n, V] = logits of head k for rows[n, C]. */
@@ -51,8 +55,8 @@ struct Head {
 template <class T>
 struct HeadGradient {
   const Head<T>& head;
-  T *dw, *db;   // null: not wanted
-  T* drows;     // [kHeadRows, C], null: not wanted
+  T *dw, *db;  // null: not wanted
+  T* drows;    // [kHeadRows, C], null: not wanted
 
   /** From dz[n, V], the gradient of head k's logits: drows is assigned by the block's `first` head, then added to. */
   void add(const T* rows, const T* dz, int64_t n, int64_t k, bool first) const {

@@ -45,9 +45,16 @@ struct Problem {
   T *rows, *ref_rows, *z, *r;
 
   explicit Problem(const Call& c)
-      : c(c), K(c.integer("codebooks")), C(c.in[x].dim(2)), rule{c.num("temperature")}, head(c, w, b, K), ref(c, w_ref, b_ref, K),
+      : c(c),
+        K(c.integer("codebooks")),
+        C(c.in[x].dim(2)),
+        rule{c.num("temperature")},
+        head(c, w, b, K),
+        ref(c, w_ref, b_ref, K),
         list(c, c.in[x].dim(0), c.in[x].dim(1), c.in[lengths].as<int32_t>(), [](int64_t, int64_t) { return true; }),
-        rows(c.scratch<T>(kHeadRows * C)), ref_rows(c.scratch<T>(kHeadRows * C)), z(c.scratch<T>(kHeadRows * head.V)),
+        rows(c.scratch<T>(kHeadRows * C)),
+        ref_rows(c.scratch<T>(kHeadRows * C)),
+        z(c.scratch<T>(kHeadRows * head.V)),
         r(c.scratch<T>(kHeadRows * head.V)) {}
 
   /** For each block and head k: row(z, r, token, task) for each row in parallel, then done(begin, n, k). */
@@ -106,7 +113,8 @@ void backward(Call& c) {
       [&](int64_t begin, int64_t n, int64_t k) {
         sink.add(p.rows, p.z, n, k, k == 0);
         if (!drows || k + 1 < p.K) return;
-        for (int64_t i = 0; i < n; ++i) std::copy_n(drows + i * p.C, p.C, c.din[x].as<T>() + p.list.index[begin + i] * p.C);
+        for (int64_t i = 0; i < n; ++i)
+          std::copy_n(drows + i * p.C, p.C, c.din[x].as<T>() + p.list.index[begin + i] * p.C);
       });
 }
 

@@ -43,22 +43,30 @@ struct Problem {
   T *rows, *z;
 
   explicit Problem(const Call& c)
-      : c(c), K(c.integer("codebooks")), frames(c.in[x].dim(1)), C(c.in[x].dim(2)),
+      : c(c),
+        K(c.integer("codebooks")),
+        frames(c.in[x].dim(1)),
+        C(c.in[x].dim(2)),
         guidance(c.in[x_uncond] ? c.num("guidance") : 1),
-        rule{c.num("temperature"), c.integer("top_k"), c.num("top_p"), c.in[allowed] ? c.in[allowed].as<int32_t>() : nullptr},
-        head(c, w, b, K), target(c.in[targets].as<int32_t>()),
-        list(c, c.in[x].dim(0), frames, c.in[lengths].as<int32_t>(), [this](int64_t item, int64_t t) {
-          for (int64_t k = 0; k < K; ++k)
-            if (target[(item * K + k) * frames + t] >= 0) return true;
-          return false;
-        }),
-        rows(c.scratch<T>(kHeadRows * C)), z(c.scratch<T>(kHeadRows * head.V)) {}
+        rule{c.num("temperature"), c.integer("top_k"), c.num("top_p"),
+             c.in[allowed] ? c.in[allowed].as<int32_t>() : nullptr},
+        head(c, w, b, K),
+        target(c.in[targets].as<int32_t>()),
+        list(c, c.in[x].dim(0), frames, c.in[lengths].as<int32_t>(),
+             [this](int64_t item, int64_t t) {
+               for (int64_t k = 0; k < K; ++k)
+                 if (target[(item * K + k) * frames + t] >= 0) return true;
+               return false;
+             }),
+        rows(c.scratch<T>(kHeadRows * C)),
+        z(c.scratch<T>(kHeadRows * head.V)) {}
 
   /** The block's rows. The head is linear: mixing its rows with those without conditioning mixes the logits. */
   void gather(int64_t begin, int64_t n) const {
     gather_rows(c.in[x].as<T>(), list.index + begin, n, C, rows);
     if (guidance != 1)
-      for (int64_t i = 0; i < n; ++i) guide(rows + i * C, c.in[x_uncond].as<T>() + list.index[begin + i] * C, guidance, C);
+      for (int64_t i = 0; i < n; ++i)
+        guide(rows + i * C, c.in[x_uncond].as<T>() + list.index[begin + i] * C, guidance, C);
   }
 };
 
@@ -152,11 +160,12 @@ void bind_heads(Axes& axes, const Call& c) {
   const int64_t K = c.integer("codebooks"), KV = axes["KV"];
   auto expect = [&](const char* what, int64_t want, int64_t got) {
     if (want != got)
-      fail_shape(std::string(c.op.name) + ": " + what + ": expected " + std::to_string(want) + ", got " + std::to_string(got));
+      fail_shape(std::string(c.op.name) + ": " + what + ": expected " + std::to_string(want) + ", got " +
+                 std::to_string(got));
   };
   if (KV % K)
-    fail_shape(std::string(c.op.name) + ": w: axis KV: expected a multiple of codebooks = " + std::to_string(K) + ", got " +
-               std::to_string(KV));
+    fail_shape(std::string(c.op.name) + ": w: axis KV: expected a multiple of codebooks = " + std::to_string(K) +
+               ", got " + std::to_string(KV));
   if (axes.find("K") >= 0) expect("targets: axis K (codebooks)", K, axes["K"]);
   else axes.bind("K", K);
   if (axes.find("V") >= 0) expect("allowed: axis V (KV / codebooks)", KV / K, axes["V"]);

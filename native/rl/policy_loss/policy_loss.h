@@ -28,12 +28,15 @@ void policy_loss_backward(Call& c);
 
 inline const Op policy_loss{
     .name = "policy_loss",
-    .summary = "Clipped policy-gradient loss of codec tokens, with KL and entropy terms and the figures worth watching.",
-    .formula = "loss = sum_b w_b sum_{k,t} M[b,t] (-min(r A_b, clip(r, 1 - clip_low, 1 + clip_high) A_b) + kl_weight kl - "
-               "entropy_weight entropy);  r, kl and w in rl/policy_loss/policy_loss.h",
-    .source = "Schulman et al.: PPO, arXiv 1707.06347; Shao et al.: DeepSeekMath (grpo), arXiv 2402.03300; Liu et al. "
-              "(dr_grpo), arXiv 2503.20783; Yu et al. (dapo), arXiv 2503.14476; Zheng et al. (gspo), arXiv 2507.18071; "
-              "Schulman: Approximating KL Divergence, 2020 (k1, k2, k3)",
+    .summary =
+        "Clipped policy-gradient loss of codec tokens, with KL and entropy terms and the figures worth watching.",
+    .formula =
+        "loss = sum_b w_b sum_{k,t} M[b,t] (-min(r A_b, clip(r, 1 - clip_low, 1 + clip_high) A_b) + kl_weight kl - "
+        "entropy_weight entropy);  r, kl and w in rl/policy_loss/policy_loss.h",
+    .source =
+        "Schulman et al.: PPO, arXiv 1707.06347; Shao et al.: DeepSeekMath (grpo), arXiv 2402.03300; Liu et al. "
+        "(dr_grpo), arXiv 2503.20783; Yu et al. (dapo), arXiv 2503.14476; Zheng et al. (gspo), arXiv 2507.18071; "
+        "Schulman: Approximating KL Divergence, 2020 (k1, k2, k3)",
     .inputs = {data("logprobs", "B K T", "of the sampled tokens under the policy, nats"),
                fixed("advantages", "B", "one a sample; exactly 0 = the sample is not used"),
                ints("lengths", "B", "valid frames"),
@@ -41,12 +44,15 @@ inline const Op policy_loss{
                maybe(fixed("ref_logprobs", "B K T", "under the reference, for kl k1, k2, k3")),
                maybe(data("entropy", "B K T", "of the policy at each token, nats")),
                maybe(data("kl", "B K T", "exact KL to the reference at each token, for kl exact")),
-               maybe(ints("mask", "B T", "0 = the frame does not count (an end that was forced on a truncated sample)"))},
+               maybe(
+                   ints("mask", "B T", "0 = the frame does not count (an end that was forced on a truncated sample)"))},
     .outputs = {data("loss", "1", "to be minimised"),
-                fixed("stats", "8", "over kept tokens: [0] mean r; [1] max |logprobs - old_logprobs|; fraction whose gradient "
-                                    "the clip removed [2] below, [3] above; [4] mean kl; [5] mean entropy; [6] number of "
-                                    "tokens; [7] tokens outside the support, which 0 and 1 leave out")},
-    .attrs = {choice("kind", {"grpo", "dr_grpo", "dapo", "gspo"}, "how tokens are averaged, and whose ratio is clipped"),
+                fixed("stats", "8",
+                      "over kept tokens: [0] mean r; [1] max |logprobs - old_logprobs|; fraction whose gradient "
+                      "the clip removed [2] below, [3] above; [4] mean kl; [5] mean entropy; [6] number of "
+                      "tokens; [7] tokens outside the support, which 0 and 1 leave out")},
+    .attrs = {choice("kind", {"grpo", "dr_grpo", "dapo", "gspo"},
+                     "how tokens are averaged, and whose ratio is clipped"),
               real("clip_low", 0, 0, 1, "ratios below 1 - clip_low are clipped; 0 = never"),
               real("clip_high", 0, 0, 1e6, "ratios above 1 + clip_high are clipped; 0 = never"),
               choice("kl", {"none", "k1", "k2", "k3", "exact"}, "estimator of KL(policy || reference)"),

@@ -93,12 +93,16 @@ struct Problem {
     if (estimator == exact) x.kl = exact_kl[i];
     else if (estimator != none && x.supported) {
       const double d = static_cast<double>(ref[i]) - lp[i];
-      x.kl = estimator == k1 ? -d : estimator == k2 ? d * d / 2 : std::expm1(d) - d;
-      x.d_kl = estimator == k1 ? 1 : estimator == k2 ? -d : -std::expm1(d);
+      if (estimator == k1) x.kl = -d, x.d_kl = 1;
+      else if (estimator == k2) x.kl = d * d / 2, x.d_kl = -d;
+      else x.d_kl = -std::expm1(d), x.kl = -x.d_kl - d;
     }
     return x;
   }
 };
+
+/** A term that is only measured must not reach the loss, even when it is infinite. */
+double weighted(double weight, double term) { return weight == 0 ? 0 : weight * term; }
 
 struct Sums {
   double loss, ratio, max_log_ratio, low, high, kl, entropy, tokens, unsupported;
@@ -112,7 +116,7 @@ Sums sum_sample(const Problem<T>& p, int64_t b, int64_t total) {
   p.tokens(b, [&](int64_t i) {
     const Token x = p.token(i, A, ratio);
     const double entropy = p.ent ? p.ent[i] : 0;
-    if (A != 0) s.loss += p.kl_weight * x.kl - p.entropy_weight * entropy - x.surrogate;
+    if (A != 0) s.loss += weighted(p.kl_weight, x.kl) - weighted(p.entropy_weight, entropy) - x.surrogate;
     s.low += x.low, s.high += x.high, s.kl += x.kl, s.entropy += entropy, s.tokens += 1;
     if (!x.supported) return void(s.unsupported += 1);
     s.ratio += x.ratio;
@@ -159,7 +163,7 @@ void backward(Call& c) {
       const double w = dloss * p.weight(n, total), ratio = p.sample_ratio(b, n);
       p.tokens(b, [&](int64_t i) {
         const Token x = p.token(i, p.A[b], ratio);
-        if (dlp) dlp[i] = static_cast<T>(w * (p.kl_weight * x.d_kl - x.d_surrogate));
+        if (dlp) dlp[i] = static_cast<T>(w * (weighted(p.kl_weight, x.d_kl) - x.d_surrogate));
         if (dent) dent[i] = static_cast<T>(-w * p.entropy_weight);
         if (dkl && p.estimator == exact) dkl[i] = static_cast<T>(w * p.kl_weight);
       });
@@ -172,8 +176,8 @@ void check_values(const Call& c) {
   const T* A = c.in[advantages].as<T>();
   for (int64_t b = 0; b < c.in[advantages].size(); ++b)
     if (!std::isfinite(A[b]))
-      fail(ErrorCode::Data, "policy_loss: advantages: sample " + std::to_string(b) + ": expected a finite number, got " +
-                                std::to_string(A[b]));
+      fail(ErrorCode::Data, "policy_loss: advantages: sample " + std::to_string(b) +
+                                ": expected a finite number, got " + std::to_string(A[b]));
 }
 
 }  // namespace
@@ -188,13 +192,16 @@ void policy_loss_check(const Call& c) {
   const bool sampled = estimator != none && estimator != exact;
   need(c.in[old_logprobs] || (c.num("clip_low") == 0 && c.num("clip_high") == 0),
        "clip_low, clip_high: expected 0 without old_logprobs (the ratio is 1), got a limit");
-  need(sampled == bool(c.in[ref_logprobs]), sampled ? "ref_logprobs: expected a tensor for kl k1, k2 or k3, got none"
-                                                    : "ref_logprobs: expected none unless kl is k1, k2 or k3, got a tensor");
-  need((estimator == exact) == bool(c.in[kl]), estimator == exact ? "kl: expected a tensor for kl exact, got none"
-                                                                  : "kl: expected none unless kl is exact, got a tensor");
+  need(sampled == bool(c.in[ref_logprobs]),
+       sampled ? "ref_logprobs: expected a tensor for kl k1, k2 or k3, got none"
+               : "ref_logprobs: expected none unless kl is k1, k2 or k3, got a tensor");
+  need((estimator == exact) == bool(c.in[kl]), estimator == exact
+                                                   ? "kl: expected a tensor for kl exact, got none"
+                                                   : "kl: expected none unless kl is exact, got a tensor");
   need(estimator != none || c.num("kl_weight") == 0, "kl_weight: expected 0 with kl none, got a weight");
   need(c.in[entropy] || c.num("entropy_weight") == 0, "entropy_weight: expected 0 without entropy, got a weight");
-  if (c.integer("kind") == dr_grpo) need(c.integer("max_frames") > 0, "max_frames: expected at least 1 for kind dr_grpo, got 0");
+  if (c.integer("kind") == dr_grpo)
+    need(c.integer("max_frames") > 0, "max_frames: expected at least 1 for kind dr_grpo, got 0");
   else need(c.integer("max_frames") == 0, "max_frames: expected 0 unless kind is dr_grpo, got a limit");
 }
 

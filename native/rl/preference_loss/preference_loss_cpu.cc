@@ -27,7 +27,8 @@ Term pair_loss(const Call& c, double h, int64_t i) {
       return {(h - 0.5 / beta) * (h - 0.5 / beta), 2 * (h - 0.5 / beta)};
     case rpo: {
       const double p = sigmoid(target);  // log p = -softplus(-target)
-      return {p * (softplus(-x) - softplus(-target)) + (1 - p) * (softplus(x) - softplus(target)), beta * (sigmoid(x) - p)};
+      return {p * (softplus(-x) - softplus(-target)) + (1 - p) * (softplus(x) - softplus(target)),
+              beta * (sigmoid(x) - p)};
     }
     default:
       return {(x - target) * (x - target), 2 * beta * (x - target)};
@@ -68,7 +69,8 @@ void backward(Call& c) {
 void preference_loss_check(const Call& c) {
   const bool gap = c.integer("kind") == rpo || c.integer("kind") == rpo_sq;
   if (gap && !c.in[4]) fail_config("preference_loss: reward_gap: expected a tensor for kind rpo and rpo_sq, got none");
-  if (!gap && c.in[4]) fail_config("preference_loss: reward_gap: expected none unless kind is rpo or rpo_sq, got a tensor");
+  if (!gap && c.in[4])
+    fail_config("preference_loss: reward_gap: expected none unless kind is rpo or rpo_sq, got a tensor");
   if (c.integer("kind") != dpo && c.num("label_smoothing") != 0)
     fail_config("preference_loss: label_smoothing: expected 0 unless kind is dpo, got " +
                 std::to_string(c.num("label_smoothing")));
