@@ -178,10 +178,10 @@ static void check_kernels(const gemm_detail::Kernels<T>& k) {
 
 TEST(gemm_kernels_of_every_instruction_set) {
   using namespace gemm_detail;
-  check_kernels(kBaselineF32), check_kernels(kBaselineF64);
+  check_kernels(KernelsFor<float>::baseline), check_kernels(KernelsFor<double>::baseline);
 #if defined(__x86_64__)
-  if (cpu_isa() >= Isa::avx2) check_kernels(kAvx2F32), check_kernels(kAvx2F64);
-  if (cpu_isa() >= Isa::avx512) check_kernels(kAvx512F32), check_kernels(kAvx512F64);
+  if (cpu_isa() >= Isa::avx2) check_kernels(KernelsFor<float>::avx2), check_kernels(KernelsFor<double>::avx2);
+  if (cpu_isa() >= Isa::avx512) check_kernels(KernelsFor<float>::avx512), check_kernels(KernelsFor<double>::avx512);
 #endif
 }
 

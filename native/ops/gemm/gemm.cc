@@ -1,6 +1,7 @@
 #include "ops/gemm/gemm.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "core/cpu.h"
@@ -22,30 +23,12 @@ constexpr double kTaskFlops = 3e6;
 constexpr int64_t kTasksPerThread = 6;
 
 template <class T>
-const Kernels<T>& choose(const Kernels<T>& baseline, [[maybe_unused]] const Kernels<T>* avx2,
-                         [[maybe_unused]] const Kernels<T>* avx512) {
-  return cpu_isa() >= Isa::avx512 ? *avx512 : cpu_isa() >= Isa::avx2 ? *avx2 : baseline;
-}
-
-template <class T>
-const Kernels<T>& kernels();
-template <>
-const Kernels<float>& kernels() {
+const Kernels<T>& kernels() {
 #if defined(__x86_64__)
-  static const Kernels<float>& k = choose(kBaselineF32, &kAvx2F32, &kAvx512F32);
-  return k;
-#else
-  return kBaselineF32;
+  if (cpu_isa() >= Isa::avx512) return KernelsFor<T>::avx512;
+  if (cpu_isa() >= Isa::avx2) return KernelsFor<T>::avx2;
 #endif
-}
-template <>
-const Kernels<double>& kernels() {
-#if defined(__x86_64__)
-  static const Kernels<double>& k = choose(kBaselineF64, &kAvx2F64, &kAvx512F64);
-  return k;
-#else
-  return kBaselineF64;
-#endif
+  return KernelsFor<T>::baseline;
 }
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -149,7 +132,10 @@ void Product<T>::tiles(int64_t rows, int64_t kc, const T* a, const T* panel, T* 
     T edge[kMaxRows * kMaxColumns<T>];
     k.tile[height](kc, a + begin * kRowStride, panel, edge, k.columns, false);
     for (int64_t i = 0; i < height; ++i)
-      for (int64_t j = 0; j < n; ++j) out[i * ldc + j] = edge[i * k.columns + j] + (add ? out[i * ldc + j] : T(0));
+      for (int64_t j = 0; j < n; ++j) {
+        const T sum = edge[i * k.columns + j];
+        out[i * ldc + j] = add ? sum + out[i * ldc + j] : sum;
+      }
   }
 }
 
@@ -178,6 +164,7 @@ void Product<T>::task(int64_t row_begin, int64_t row_end, int64_t panel_begin, i
 /** Cuts C into tasks: as few row ranges as the buffers allow, then as many column ranges as there is work for. */
 template <class T>
 void Product<T>::run(Pool& pool) const {
+  assert(ldc >= N);
   if (M == 0 || N == 0) return;
   const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
   const int64_t most = pool.threads() == 1 ? 1 : pool.threads() * kTasksPerThread;
@@ -194,7 +181,7 @@ void Product<T>::run(Pool& pool) const {
 template <class T>
 Packed<T> pack_all(Pool& pool, int64_t K, int64_t N, const Matrix<T>& B, T* memory) {
   const int64_t width = kernels<T>().columns, panels = ceil_div(N, width);
-  const int64_t grain = std::max<int64_t>(1, (1 << 16) / (width * std::max<int64_t>(1, K)));
+  const int64_t grain = std::max<int64_t>(1, (1 << 18) / (width * std::max<int64_t>(1, K)));
   pool.ranges(panels, grain, [&](int64_t begin, int64_t end) {
     for (int64_t k = 0; k < K; k += kBlock)
       for (int64_t p = begin; p < end; ++p) {

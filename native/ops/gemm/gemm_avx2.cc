@@ -2,7 +2,9 @@
 
 namespace a2s::gemm_detail {
 
-constexpr Kernels<float> kAvx2F32 = make_kernels<float, 32, 6>();
-constexpr Kernels<double> kAvx2F64 = make_kernels<double, 32, 6>();
+template <>
+constinit const Kernels<float> KernelsFor<float>::avx2 = make_kernels<float, 32, 6>();
+template <>
+constinit const Kernels<double> KernelsFor<double>::avx2 = make_kernels<double, 32, 6>();
 
 }  // namespace a2s::gemm_detail

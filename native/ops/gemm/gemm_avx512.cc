@@ -2,7 +2,9 @@
 
 namespace a2s::gemm_detail {
 
-constexpr Kernels<float> kAvx512F32 = make_kernels<float, 64, 12>();
-constexpr Kernels<double> kAvx512F64 = make_kernels<double, 64, 12>();
+template <>
+constinit const Kernels<float> KernelsFor<float>::avx512 = make_kernels<float, 64, 12>();
+template <>
+constinit const Kernels<double> KernelsFor<double>::avx512 = make_kernels<double, 64, 12>();
 
 }  // namespace a2s::gemm_detail

@@ -2,7 +2,9 @@
 
 namespace a2s::gemm_detail {
 
-constexpr Kernels<float> kBaselineF32 = make_kernels<float, 16, 6>();
-constexpr Kernels<double> kBaselineF64 = make_kernels<double, 16, 6>();
+template <>
+constinit const Kernels<float> KernelsFor<float>::baseline = make_kernels<float, 16, 6>();
+template <>
+constinit const Kernels<double> KernelsFor<double>::baseline = make_kernels<double, 16, 6>();
 
 }  // namespace a2s::gemm_detail

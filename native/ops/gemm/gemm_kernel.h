@@ -148,7 +148,10 @@ static constexpr Kernels<T> make_kernels() {
   return k;
 }
 
-extern const Kernels<float> kBaselineF32, kAvx2F32, kAvx512F32;
-extern const Kernels<double> kBaselineF64, kAvx2F64, kAvx512F64;
+/** Each defined in the file of its instruction set. */
+template <class T>
+struct KernelsFor {
+  static const Kernels<T> baseline, avx2, avx512;
+};
 
 }  // namespace a2s::gemm_detail
