@@ -44,4 +44,11 @@ void head_backward(const Head<double>& h, double* scratch);
 int64_t backward_scratch(const Head<float>& h);
 int64_t backward_scratch(const Head<double>& h);
 
+/** The f32 kernels of one instruction set; head_forward and head_backward choose by CPU. */
+struct Kernels {
+  void (*forward)(const Head<float>& h, float* scratch);
+  void (*backward)(const Head<float>& h, float* scratch);
+};
+extern const Kernels kBaseline, kAvx2, kAvx512;
+
 }  // namespace a2s::attention

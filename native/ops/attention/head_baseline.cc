@@ -16,26 +16,10 @@ const Kernels& kernels() {
 #endif
 }
 
-/** What both passes take, with the largest paddings of any instruction set: packed keys, one block's rows and scores. */
-struct Sizes {
-  int64_t width, keys, packed, row, block_rows, block_scores;
-  explicit Sizes(const Head<float>& h)
-      : width(round_up(h.width, 16)), keys(round_up(h.keys, kPanel) * width), packed(round_up(h.width * round_up(h.keys, kPanel), 16)),
-        row(round_up(h.keys, kPanel) + 16), block_rows(kBlock * width), block_scores(kBlock * row) {}
-};
-
 }  // namespace
 
-int64_t forward_scratch(const Head<float>& h) {
-  const Sizes n(h);
-  return n.packed + n.keys + 2 * n.block_rows + n.block_scores + n.row;
-}
-
-int64_t backward_scratch(const Head<float>& h) {
-  const Sizes n(h);
-  return 2 * n.packed + 3 * n.keys + 3 * n.block_rows + 2 * n.block_scores + 3 * n.row;
-}
-
+int64_t forward_scratch(const Head<float>& h) { return Sizes(h).forward(); }
+int64_t backward_scratch(const Head<float>& h) { return Sizes(h).backward(); }
 void head_forward(const Head<float>& h, float* scratch) { kernels().forward(h, scratch); }
 void head_backward(const Head<float>& h, float* scratch) { kernels().backward(h, scratch); }
 

@@ -15,12 +15,6 @@
 
 namespace a2s::attention {
 
-struct Kernels {
-  void (*forward)(const Head<float>& h, float* scratch);
-  void (*backward)(const Head<float>& h, float* scratch);
-};
-extern const Kernels kBaseline, kAvx2, kAvx512;
-
 constexpr int64_t kBlock = 48;  // query rows whose scores are held at once; a multiple of every kRows
 constexpr int64_t kPanel = 32;  // widest panel of packed keys
 
@@ -178,14 +172,31 @@ void add_prior(const Head<float>& h, int64_t i, int64_t keys, float raw_lse, flo
   }
 }
 
-/** Scratch of one head: packed keys and values, and one block of rows. */
-struct Work {
-  int64_t width, ld;  // padded D; row length of the scores, off a multiple of 4 KiB
-  float *next;
-  Work(const Head<float>& h, float* scratch) : width(round_up(h.width, kLanes)), ld(round_up(h.keys, kPanel) + 16), next(scratch) {}
+/** Pieces of a head's scratch, padded for the widest kernels: the same for every instruction set. */
+struct Sizes {
+  int64_t ld;      // row length of the scores, off a multiple of 4 KiB
+  int64_t packed;  // keys or values, transposed
+  int64_t rows;    // keys, values or gradients as rows
+  int64_t block;   // rows of one block
+  int64_t scores;  // scores of one block
+
+  explicit Sizes(const Head<float>& h) : ld(round_up(h.keys, kPanel) + 16) {
+    const int64_t width = round_up(h.width, 16);
+    packed = width * ld, rows = ld * width, block = kBlock * width, scores = kBlock * ld;
+  }
+  int64_t forward() const { return packed + rows + 2 * block + scores + ld; }
+  int64_t backward() const { return 2 * packed + 3 * rows + 3 * block + 2 * scores + 3 * ld; }
+};
+
+/** Takes a head's scratch piece by piece. */
+struct Work : Sizes {
+  int64_t width;  // D in whole vectors
+  float* next;
+
+  Work(const Head<float>& h, float* scratch) : Sizes(h), width(round_up(h.width, kLanes)), next(scratch) {}
   float* take(int64_t n) {
     float* p = next;
-    next += round_up(n, 16);
+    next += n;
     return p;
   }
 };
@@ -266,8 +277,8 @@ void forward(const Head<float>& h, float* scratch) {
     return;
   }
   Work w(h, scratch);
-  float *packed = w.take(h.width * round_up(h.keys, kPanel)), *values = w.take(h.keys * w.width);
-  float *q = w.take(kBlock * w.width), *s = w.take(kBlock * w.ld), *y = w.take(kBlock * w.width), *factor = w.take(w.ld);
+  float *packed = w.take(w.packed), *values = w.take(w.rows), *q = w.take(w.block), *y = w.take(w.block);
+  float *s = w.take(w.scores), *factor = w.take(w.ld);
   pack_transposed(h.k, h.kv_stride, h.keys, h.width, packed);
   if (h.y) copy_rows(h.v, h.kv_stride, h.keys, h.keys, h.width, 1, values);
   for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
@@ -322,15 +333,14 @@ void backward_row(const Head<float>& h, int64_t i, float* s, float* d, const Spa
 void backward(const Head<float>& h, float* scratch) {
   if (h.keys == 0) return zero_rows(h, h.dq, h.q_stride, h.width);
   Work w(h, scratch);
-  const int64_t packed_size = h.width * round_up(h.keys, kPanel), sums = round_up(h.keys, kRows) * w.width;
-  float *packed_keys = w.take(packed_size), *packed_values = w.take(packed_size), *keys = w.take(h.keys * w.width);
-  float *q = w.take(kBlock * w.width), *dy = w.take(kBlock * w.width), *dq = w.take(kBlock * w.width);
-  float *s = w.take(kBlock * w.ld), *d = w.take(kBlock * w.ld), *dk = w.take(sums), *dv = w.take(sums);
+  float *packed_keys = w.take(w.packed), *packed_values = w.take(w.packed), *keys = w.take(w.rows);
+  float *q = w.take(w.block), *dy = w.take(w.block), *dq = w.take(w.block);
+  float *s = w.take(w.scores), *d = w.take(w.scores), *dk = w.take(w.rows), *dv = w.take(w.rows);
   const Spare spare{w.take(w.ld), w.take(w.ld), w.take(w.ld)};
   pack_transposed(h.k, h.kv_stride, h.keys, h.width, packed_keys);
   pack_transposed(h.v, h.kv_stride, h.keys, h.width, packed_values);
   copy_rows(h.k, h.kv_stride, h.keys, h.keys, h.width, 1, keys);
-  fill(dk, 0, sums, 0), fill(dv, 0, sums, 0);
+  fill(dk, 0, w.rows, 0), fill(dv, 0, w.rows, 0);
   for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
     const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows);
     copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);

@@ -2,6 +2,7 @@
 // and a sample's mask does not depend on the batch around it.
 #pragma once
 #include "core/rng.h"
+#include "core/simd.h"
 
 namespace a2s {
 
@@ -15,7 +16,7 @@ struct DropoutMask {
   DropoutMask(double p, uint64_t seed, uint32_t layer)
       : rng{seed, static_cast<uint32_t>(Stream::dropout) + layer * 64}, threshold(static_cast<uint32_t>(p * 0x1p32)), kept(1 / (1 - p)) {}
   /** False: nothing is dropped. */
-  explicit operator bool() const { return threshold > 0; }
+  A2S_INLINE explicit operator bool() const { return threshold > 0; }
 
   /** out[i] = 1 / (1 - p) if kept, else 0, for elements first .. first + n - 1 of `sample`. */
   void factors(uint64_t sample, uint64_t first, int64_t n, float* out) const;
