@@ -88,10 +88,10 @@ A2S_INLINE float sin(float x) {
   r -= n * 9.67502593994140625e-4f;
   r -= n * 1.509957990978376432e-7f;
   float z = r * r;
-  float p = 2.718121e-6f;
-  p = p * z - 1.9839334836096632e-4f;
-  p = p * z + 8.3333293858894631e-3f;
-  p = p * z - 1.66666666e-1f;
+  float p = 2.5999032e-6f;
+  p = p * z - 1.9806548e-4f;
+  p = p * z + 8.333016e-3f;
+  p = p * z - 1.6666657e-1f;
   float y = p * z * r + r;
   int32_t odd = static_cast<int32_t>(n) & 1;
   return odd ? -y : y;
