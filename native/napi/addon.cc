@@ -1,4 +1,5 @@
 // What the addon exports. Its only caller is src/, which gives these functions types, names and documentation.
+#include "napi/codec.h"
 #include "napi/ops.h"
 #include "napi/optimizer.h"
 #include "napi/params.h"
@@ -38,6 +39,16 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<tts_train>(exports, "ttsTrain");
   add<tts_generate>(exports, "ttsGenerate");
   add<dispose<Tts>>(exports, "ttsDispose");
+
+  add<codec_new>(exports, "codecNew");
+  add<codec_buffers>(exports, "codecBuffers");
+  add<codec_encode>(exports, "codecEncode");
+  add<codec_decode>(exports, "codecDecode");
+  add<dispose<Codec>>(exports, "codecDispose");
+  add<codec_stream_new>(exports, "codecStreamNew");
+  add<codec_stream_decode>(exports, "codecStreamDecode");
+  add<codec_stream_restart>(exports, "codecStreamRestart");
+  add<dispose<CodecStream>>(exports, "codecStreamDispose");
 
   add<params_list>(exports, "paramsList");
   add<params_read>(exports, "paramsRead");

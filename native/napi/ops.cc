@@ -10,7 +10,6 @@ namespace a2s::js {
 namespace {
 
 using Refs = std::array<TensorRef, kMaxArgs>;
-using Named = std::vector<std::pair<const char*, TensorRef>>;
 
 /** A call as JavaScript asked for it; holds its tensors until it has run. */
 struct Request {
@@ -93,9 +92,9 @@ Call make_call(const Request& request, Workspace& w) {
   return call;
 }
 
-Named run(const Request& request, Workspace& w) {
+NamedTensors run(const Request& request, Workspace& w) {
   Call call = make_call(request, w);
-  Named outputs;
+  NamedTensors outputs;
   for (size_t i = 0; i < request.op.outputs.size(); ++i)
     outputs.emplace_back(request.op.outputs[i].name, own(call.out[i]));
   allocate(call, w.arena);
@@ -121,14 +120,14 @@ void set_output_gradients(const Request& request, Call& call, Arena& arena) {
   }
 }
 
-Named run_gradients(const Request& request, Workspace& w) {
+NamedTensors run_gradients(const Request& request, Workspace& w) {
   const Op& op = request.op;
   Call call = make_call(request, w);
   allocate(call, w.arena);
   set_output_gradients(request, call, w.arena);
   run_forward(call);
   w.check_cancelled(op.name);
-  Named gradients;
+  NamedTensors gradients;
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     bool differentiable = op.inputs[i].kind == Kind::data || op.inputs[i].kind == Kind::param;
     if (!call.in[i] || !differentiable) continue;
@@ -140,11 +139,7 @@ Named run_gradients(const Request& request, Workspace& w) {
   return gradients;
 }
 
-Napi::Value deliver(Napi::Env env, Named& tensors) {
-  auto object = Napi::Object::New(env);
-  for (auto& [name, tensor] : tensors) object.Set(name, make_tensor_value(env, std::move(tensor)));
-  return object;
-}
+Napi::Value deliver(Napi::Env env, NamedTensors& tensors) { return make_tensor_values(env, tensors); }
 
 const char* name_of(Kind kind) {
   return kind == Kind::data ? "data" : kind == Kind::param ? "param" : kind == Kind::fixed ? "fixed" : "ints";

@@ -107,18 +107,15 @@ Napi::Value params_list(const Napi::CallbackInfo& info) {
 
 Napi::Value params_read(const Napi::CallbackInfo& info) {
   auto read = [params = params_of(info[0]), which = to_which(info[1])](Workspace& w) {
-    std::vector<std::pair<std::string, TensorRef>> tensors;
+    NamedTensors tensors;
     for (const ParamEntry& entry : params->entries()) {
       w.check_cancelled("parameters");
-      tensors.emplace_back(entry.name, std::make_shared<OwnedTensor>(in_buffer(*params, entry, which)));
+      tensors.emplace_back(entry.name, keep(in_buffer(*params, entry, which)));
     }
     return tensors;
   };
-  return submit(info.Env(), info[2], read, [](Napi::Env env, auto& tensors) -> Napi::Value {
-    auto object = Napi::Object::New(env);
-    for (auto& [name, tensor] : tensors) object.Set(name, make_tensor_value(env, std::move(tensor)));
-    return object;
-  });
+  return submit(info.Env(), info[2], read,
+                [](Napi::Env env, NamedTensors& tensors) -> Napi::Value { return make_tensor_values(env, tensors); });
 }
 
 Napi::Value params_write(const Napi::CallbackInfo& info) {

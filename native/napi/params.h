@@ -17,6 +17,16 @@ inline int64_t bytes_of(const Params& params) {
   return 2 * params.flat_size() * static_cast<int64_t>(size_of(params.dtype()));
 }
 
+/** `{model, params}`: two handles of one object. */
+template <class M>
+Napi::Value make_model_value(Napi::Env env, std::shared_ptr<M>& model) {
+  auto object = Napi::Object::New(env);
+  const int64_t bytes = bytes_of(model->params());
+  object.Set("params", make_handle(env, std::shared_ptr<Params>(model, &model->params()), 0));
+  object.Set("model", make_handle(env, std::move(model), bytes));
+  return object;
+}
+
 /** `paramsList(params)`: `[{name, shape, dtype, trainable}]` under the published names. */
 Napi::Value params_list(const Napi::CallbackInfo& info);
 /** `paramsRead(params, which)`: promise of `{name: tensor}`; which: values, grads, expAvg or expAvgSq. */

@@ -63,6 +63,13 @@ Napi::Value make_tensor_value(Napi::Env env, TensorRef tensor) {
   return value;
 }
 
+Napi::Object make_tensor_values(Napi::Env env, NamedTensors& tensors) {
+  auto object = Napi::Object::New(env);
+  for (auto& [name, tensor] : tensors)
+    if (tensor) object.Set(name, make_tensor_value(env, std::move(tensor)));
+  return object;
+}
+
 Napi::Value tensor_new(const Napi::CallbackInfo& info) {
   ArrayView array = to_array("tensor: data", info[0]);
   std::vector<int64_t> shape = to_shape("tensor: shape", info[1]);

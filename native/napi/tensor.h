@@ -1,6 +1,8 @@
 // Tensors that JavaScript holds. Native memory of their own, written once before anybody else sees them.
 #pragma once
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/tensor.h"
 #include "napi/handle.h"
@@ -29,6 +31,16 @@ struct HandleKind<OwnedTensor> {
 
 /** `{handle, dtype, shape}`, from which the TypeScript class is made. */
 Napi::Value make_tensor_value(Napi::Env env, TensorRef tensor);
+
+/** Results of a call by name; absent ones are null. */
+using NamedTensors = std::vector<std::pair<std::string, TensorRef>>;
+/** `{name: {handle, dtype, shape}}` of those that are there. */
+Napi::Object make_tensor_values(Napi::Env env, NamedTensors& tensors);
+/** A copy of a tensor that lies in an arena; null where it has no data. */
+inline TensorRef keep(const Tensor& t) { return t ? std::make_shared<OwnedTensor>(t) : nullptr; }
+
+/** The view of a tensor that may be absent. */
+inline Tensor view_of(const TensorRef& tensor) { return tensor ? tensor->view : Tensor{}; }
 
 /** `tensorNew(array, shape)`: of the array's type, uninitialised. */
 Napi::Value tensor_new(const Napi::CallbackInfo& info);

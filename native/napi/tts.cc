@@ -14,18 +14,6 @@ std::shared_ptr<Tts> tts_of(const Napi::Value& value) { return object_of<Tts>("t
 
 PassContext pass_of(Workspace& w) { return {w.context(), w.arena, &w.cancelled}; }
 
-/** A copy of a tensor that lies in the arena; null where there is none. */
-TensorRef keep(const Tensor& t) { return t ? std::make_shared<OwnedTensor>(t) : nullptr; }
-
-using Kept = std::vector<std::pair<const char*, TensorRef>>;
-
-Napi::Object to_object(Napi::Env env, Kept& tensors) {
-  auto object = Napi::Object::New(env);
-  for (auto& [name, tensor] : tensors)
-    if (tensor) object.Set(name, make_tensor_value(env, std::move(tensor)));
-  return object;
-}
-
 /** What evaluate() can be asked for. */
 struct Part {
   const char* name;
@@ -58,11 +46,11 @@ std::vector<const Part*> to_parts(const Napi::Value& value) {
 struct TrainResult {
   double loss;
   std::vector<std::pair<const char*, double>> stats;
-  Kept tensors;
+  NamedTensors tensors;
 };
 
 Napi::Value deliver_trained(Napi::Env env, TrainResult& result) {
-  Napi::Object object = to_object(env, result.tensors);
+  Napi::Object object = make_tensor_values(env, result.tensors);
   object.Set("loss", result.loss);
   auto stats = Napi::Object::New(env);
   for (auto& [name, value] : result.stats) stats.Set(name, value);
@@ -71,12 +59,12 @@ Napi::Value deliver_trained(Napi::Env env, TrainResult& result) {
 }
 
 struct GenerateResult {
-  Kept tensors;
+  NamedTensors tensors;
   Generated::Times times;
 };
 
 Napi::Value deliver_generated(Napi::Env env, GenerateResult& result) {
-  Napi::Object object = to_object(env, result.tensors);
+  Napi::Object object = make_tensor_values(env, result.tensors);
   auto times = Napi::Object::New(env);
   times.Set("encodeMs", result.times.encode_ms);
   times.Set("prefillMs", result.times.prefill_ms);
@@ -102,13 +90,7 @@ Napi::Value tts_new(const Napi::CallbackInfo& info) {
   const DType dtype = to_float_dtype("tts: dtype", info[1]);
   const int64_t seed = to_integer("tts: seed", info[2], 0, int64_t{1} << 53, ErrorCode::Config);
   auto create = [=](Workspace&) { return std::make_shared<Tts>(config, dtype, static_cast<uint64_t>(seed)); };
-  return submit(info.Env(), info[3], create, [](Napi::Env env, std::shared_ptr<Tts>& tts) -> Napi::Value {
-    auto object = Napi::Object::New(env);
-    const int64_t bytes = bytes_of(tts->params());
-    object.Set("params", make_handle(env, std::shared_ptr<Params>(tts, &tts->params()), 0));
-    object.Set("model", make_handle(env, std::move(tts), bytes));
-    return object;
-  });
+  return submit(info.Env(), info[3], create, make_model_value<Tts>);
 }
 
 Napi::Value tts_evaluate(const Napi::CallbackInfo& info) {
@@ -121,12 +103,12 @@ Napi::Value tts_evaluate(const Napi::CallbackInfo& info) {
     unsigned work = 0;
     for (const Part* part : wanted) work |= part->work;
     const Evaluation e = a2s::evaluate(pass_of(w), *tts, batch.view(), score, work);
-    Kept kept;
+    NamedTensors kept;
     for (const Part* part : wanted) kept.emplace_back(part->name, keep(e.*part->tensor));
     return kept;
   };
   return submit(info.Env(), info[4], evaluate,
-                [](Napi::Env env, Kept& tensors) -> Napi::Value { return to_object(env, tensors); });
+                [](Napi::Env env, NamedTensors& tensors) -> Napi::Value { return make_tensor_values(env, tensors); });
 }
 
 Napi::Value tts_train(const Napi::CallbackInfo& info) {

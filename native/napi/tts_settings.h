@@ -34,7 +34,4 @@ struct GenerateRequest {
   explicit GenerateRequest(const Napi::Value& value);
 };
 
-/** The view of a tensor that may be absent. */
-inline Tensor view_of(const TensorRef& tensor) { return tensor ? tensor->view : Tensor{}; }
-
 }  // namespace a2s::js

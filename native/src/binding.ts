@@ -17,6 +17,8 @@ export type TensorHandle = Handle<'tensor'>;
 export type CancelToken = Handle<'cancel'>;
 export type ParamsHandle = Handle<'params'>;
 export type TtsHandle = Handle<'tts'>;
+export type CodecHandle = Handle<'codec'>;
+export type CodecStreamHandle = Handle<'codecStream'>;
 export type OptimizerHandle = Handle<'optimizer'>;
 
 export interface NativeTensor {
@@ -146,6 +148,26 @@ export interface Binding {
     token: MaybeToken,
   ): Promise<Values>;
   ttsDispose(model: TtsHandle): void;
+
+  codecNew(config: object, dtype: DType, seed: number, token: MaybeToken): Promise<NativeModel<CodecHandle>>;
+  codecBuffers(model: CodecHandle): { name: string; shape: number[]; values: Int32Array }[];
+  codecEncode(
+    model: CodecHandle,
+    audio: TensorHandle,
+    samples: TensorHandle | undefined,
+    token: MaybeToken,
+  ): Promise<Named<NativeTensor>>;
+  codecDecode(
+    model: CodecHandle,
+    codes: TensorHandle,
+    frames: TensorHandle | undefined,
+    token: MaybeToken,
+  ): Promise<Named<NativeTensor>>;
+  codecDispose(model: CodecHandle): void;
+  codecStreamNew(model: CodecHandle, streams: number, token: MaybeToken): Promise<CodecStreamHandle>;
+  codecStreamDecode(stream: CodecStreamHandle, codes: TensorHandle, token: MaybeToken): Promise<Named<NativeTensor>>;
+  codecStreamRestart(stream: CodecStreamHandle, index: number): Promise<void>;
+  codecStreamDispose(stream: CodecStreamHandle): void;
 
   paramsList(params: ParamsHandle): { name: string; shape: number[]; dtype: DType; trainable: boolean }[];
   paramsRead(params: ParamsHandle, buffer: ParameterBuffer, token: MaybeToken): Promise<Named<NativeTensor>>;

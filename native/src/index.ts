@@ -4,6 +4,7 @@
  * Calls run one after another on one engine thread per process, in the order they were made.
  */
 export type { DType, NativeInfo, TensorArray } from './binding.js';
+export { Codec } from './codec.js';
 export { type CallOptions, info, setThreads } from './engine.js';
 export type { NamedTensors } from './model.js';
 export * as ops from './ops.gen.js';

@@ -1,4 +1,5 @@
 import { binding, type DType, type ParameterBuffer, type ParamsHandle, type TensorHandle } from './binding.js';
+import type { CallOptions } from './engine.js';
 import { handleOf, type Tensor, withTensors } from './tensor.js';
 
 /** Tensors by their published names. */
@@ -9,6 +10,18 @@ export interface ParameterInfo {
   shape: number[];
   dtype: DType;
   trainable: boolean;
+}
+
+export interface CreateOptions extends CallOptions {
+  /** Precision of parameters and arithmetic. */
+  dtype?: 'f32' | 'f64' | undefined;
+  /** Of the initial values. */
+  seed?: number | undefined;
+}
+
+export interface LoadOptions {
+  /** Names to leave out where the model has no such parameter. */
+  skip?: readonly RegExp[];
 }
 
 /** The parameters' handle of a model. @throws TypeError for anything else. */
@@ -38,11 +51,10 @@ export abstract class Model {
    * Replaces the values of all parameters. f32 and f64 convert to the model's own type.
    *
    * @param tensors Each parameter once, in its shape.
-   * @param options.skip Names to leave out where the model has no such parameter.
    * @returns The names left out.
    * @throws CheckpointError naming what is missing, unexpected or of another shape; then nothing is changed.
    */
-  async load(tensors: NamedTensors, { skip = [] }: { skip?: readonly RegExp[] } = {}): Promise<string[]> {
+  async load(tensors: NamedTensors, { skip = [] }: LoadOptions = {}): Promise<string[]> {
     const own = new Set(this.parameters().map(({ name }) => name));
     const skipped = Object.keys(tensors).filter((name) => !own.has(name) && skip.some((pattern) => pattern.test(name)));
     const kept = Object.entries(tensors).filter(([name]) => !skipped.includes(name));

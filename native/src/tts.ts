@@ -1,7 +1,7 @@
 import type { TtsConfig } from '@align2speak/contracts';
 import { binding, type NativeModel, type TtsHandle } from './binding.js';
 import { type CallOptions, trackProgress, underSignal } from './engine.js';
-import { Model } from './model.js';
+import { type CreateOptions, Model } from './model.js';
 import { type Tensor, withHandles, withTensors } from './tensor.js';
 import type {
   Generated,
@@ -13,13 +13,6 @@ import type {
   TtsPart,
   TtsPrompts,
 } from './tts-types.js';
-
-export interface CreateOptions extends CallOptions {
-  /** Precision of parameters and arithmetic. */
-  dtype?: 'f32' | 'f64' | undefined;
-  /** Of the initial values. */
-  seed?: number | undefined;
-}
 
 export interface GenerateOptions extends CallOptions {
   /** Called after each decoder step with its number and how many samples still run. An error that it throws ends the call. */

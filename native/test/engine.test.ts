@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,32 +9,11 @@ import { CancelledError, ConfigError, DeviceError } from '@align2speak/contracts
 import { info, ops, setThreads, Tensor } from '@align2speak/native';
 import { afterEach, describe, expect, it } from 'vitest';
 import { addonPath, load } from '../src/binding.js';
+import { measureTurns } from './event-loop.js';
 
 async function layerNormInputs(rows: number, width: number) {
   const data = Float32Array.from({ length: rows * width }, (_, i) => Math.sin(i));
   return { x: await Tensor.from(data, [rows, width]), w: await Tensor.from(new Float32Array(width).fill(1), [width]) };
-}
-
-/**
- * Times the turns of the event loop until stopped, in ms. On Linux without the time that this thread was ready to run
- * and the machine ran another one: that says how busy the machine is, not whether a call blocks.
- */
-function measureTurns(): () => number[] {
-  const schedstat = '/proc/thread-self/schedstat';
-  const waited = () => (existsSync(schedstat) ? Number(readFileSync(schedstat, 'utf8').split(' ')[1]) / 1e6 : 0);
-  const turns: number[] = [];
-  let last = performance.now() - waited();
-  const turn = () => {
-    const now = performance.now() - waited();
-    turns.push(now - last);
-    last = now;
-  };
-  const timer = setInterval(turn, 1);
-  return () => {
-    clearInterval(timer);
-    turn();
-    return turns;
-  };
 }
 
 describe('threads', () => {

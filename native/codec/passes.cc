@@ -1,0 +1,74 @@
+#include "codec/passes.h"
+
+#include <algorithm>
+
+namespace a2s {
+namespace {
+
+/** Counts of valid elements of B items, each in 0 .. most; all `most` when there is no tensor. */
+std::vector<int64_t> counts_of(const Tensor& counts, const char* name, int64_t B, int64_t most) {
+  std::vector<int64_t> out(static_cast<size_t>(B), most);
+  if (!counts) return out;
+  if (counts.rank != 1 || counts.dtype != DType::i32 || counts.dims[0] != B)
+    fail_shape(std::string("codec: ") + name + ": expected i32 [" + std::to_string(B) + "], got " + name_of(counts.dtype) + " " +
+               shape_string(counts.shape()));
+  for (int64_t b = 0; b < B; ++b) {
+    const int64_t n = out[static_cast<size_t>(b)] = counts.as<int32_t>()[b];
+    if (n < 0 || n > most)
+      fail_shape(std::string("codec: ") + name + "[" + std::to_string(b) + "]: expected 0 to " + std::to_string(most) + ", got " + std::to_string(n));
+  }
+  return out;
+}
+
+void require(const Tensor& t, const char* name, DType dtype, int rank, const char* axes) {
+  if (!t || t.dtype != dtype || t.rank != rank)
+    fail_shape(std::string("codec: ") + name + ": expected " + name_of(dtype) + " " + axes + ", got " +
+               (t ? std::string(name_of(t.dtype)) + " " + shape_string(t.shape()) : "none"));
+}
+
+}  // namespace
+
+CodedBatch encode_batch(const CodecPass& pass, Codec& codec, const Tensor& audio, const Tensor& samples) {
+  require(audio, "audio", codec.params().dtype(), 2, "[B, S]");
+  const int64_t B = audio.dims[0], S = audio.dims[1], G = codec.config().groups, hop = codec.config().hop();
+  const std::vector<int64_t> counts = counts_of(samples, "samples", B, S);
+  const int64_t most = counts.empty() ? 0 : *std::max_element(counts.begin(), counts.end());
+  const int64_t T = (most + hop - 1) / hop;
+  CodedBatch out{new_tensor(pass.arena, DType::i32, {B, G, T}), new_tensor(pass.arena, DType::i32, {B})};
+  fill_zero(out.codes);
+  for (int64_t b = 0; b < B; ++b) {
+    const int64_t n = counts[static_cast<size_t>(b)], frames = (n + hop - 1) / hop;
+    out.frames.as<int32_t>()[b] = static_cast<int32_t>(frames);
+    if (n == 0) continue;
+    ScratchScope scope(pass.arena);
+    Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+    tape.cancel = pass.cancel;
+    const Tensor item = make_tensor(static_cast<char*>(audio.data) + b * S * static_cast<int64_t>(size_of(audio.dtype)), audio.dtype, {1, n});
+    const Tensor codes = codec.quantise(tape, codec.encode(tape, item).latent).codes;
+    for (int64_t g = 0; g < G; ++g) std::copy_n(codes.as<int32_t>() + g * frames, frames, out.codes.as<int32_t>() + (b * G + g) * T);
+  }
+  return out;
+}
+
+Tensor decode_batch(const CodecPass& pass, Codec& codec, const Tensor& codes, const Tensor& frames) {
+  require(codes, "codes", DType::i32, 3, "[B, K, T]");
+  const int64_t B = codes.dims[0], G = codes.dims[1], T = codes.dims[2], hop = codec.config().hop();
+  const std::vector<int64_t> counts = counts_of(frames, "frames", B, T);
+  const DType dtype = codec.params().dtype();
+  const Tensor wav = new_tensor(pass.arena, dtype, {B, T * hop});
+  fill_zero(wav);
+  for (int64_t b = 0; b < B; ++b) {
+    const int64_t n = counts[static_cast<size_t>(b)];
+    if (n == 0) continue;
+    ScratchScope scope(pass.arena);
+    Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+    tape.cancel = pass.cancel;
+    const Tensor item = tape.alloc(DType::i32, {1, G, n});
+    for (int64_t g = 0; g < G; ++g) std::copy_n(codes.as<int32_t>() + (b * G + g) * T, n, item.as<int32_t>() + g * n);
+    const Tensor part = codec.decode(tape, codec.dequantise(tape, item))->value;
+    std::memcpy(static_cast<char*>(wav.data) + b * T * hop * static_cast<int64_t>(size_of(dtype)), part.data, part.bytes());
+  }
+  return wav;
+}
+
+}  // namespace a2s

@@ -1,0 +1,118 @@
+import { CheckpointError, type CodecConfig } from '@align2speak/contracts';
+import { binding, type CodecHandle, type CodecStreamHandle, type NativeModel } from './binding.js';
+import { type CallOptions, underSignal } from './engine.js';
+import { type CreateOptions, type LoadOptions, Model, type NamedTensors } from './model.js';
+import { handleOf, Tensor, withTensors } from './tensor.js';
+
+/** Codes of a batch, K codebooks. */
+export interface CodedBatch {
+  /** i32 `[B, K, T]`, 0 beyond the frames. */
+  codes: Tensor;
+  /** i32 `[B]`: ceil(samples / hopLength). */
+  frames: Tensor;
+}
+
+/** The codec: waveforms to groups of finite scalar codes and back. Items of a batch do not affect each other. */
+export class Codec extends Model {
+  readonly config: CodecConfig;
+  readonly #handle: CodecHandle;
+
+  private constructor(config: CodecConfig, { model, params }: NativeModel<CodecHandle>) {
+    super(params);
+    this.config = config;
+    this.#handle = model;
+  }
+
+  /**
+   * A codec with random weights.
+   *
+   * @param config As `parseConfig(codecConfig, …)` of @align2speak/contracts returns it.
+   * @throws ConfigError where it is unknown or cannot be; DeviceError where there is no memory.
+   */
+  static async create(config: CodecConfig, { dtype = 'f32', seed = 0, signal }: CreateOptions = {}): Promise<Codec> {
+    return new Codec(config, await underSignal({ signal }, (token) => binding().codecNew(config, dtype, seed, token)));
+  }
+
+  /** As of every model; constants that published weights hold besides the parameters must be those of the configuration. */
+  override async load(tensors: NamedTensors, options: LoadOptions = {}): Promise<string[]> {
+    const parameters = { ...tensors };
+    for (const { name, values } of binding().codecBuffers(this.#handle)) {
+      const given = parameters[name];
+      if (!given) continue;
+      const array = await given.toArray();
+      if (array.length !== values.length || values.some((value, i) => value !== array[i])) {
+        throw new CheckpointError({ where: 'codec', what: name, expected: String(values), got: String(array) });
+      }
+      delete parameters[name];
+    }
+    return super.load(parameters, options);
+  }
+
+  /** As of every model, with the constants that published weights hold. */
+  override async state(): Promise<NamedTensors> {
+    const buffers = binding().codecBuffers(this.#handle);
+    const constants = await Promise.all(buffers.map(({ values, shape }) => Tensor.from(values, shape)));
+    return { ...(await super.state()), ...Object.fromEntries(buffers.map(({ name }, i) => [name, constants[i]!])) };
+  }
+
+  /**
+   * @param wav `[B, S]` mono in [-1, 1], in the codec's dtype.
+   * @param samples i32 `[B]`; absent: all S.
+   * @throws ShapeError on what does not fit, DataError on samples that are not finite.
+   */
+  async encode(wav: Tensor, samples?: Tensor, { signal }: CallOptions = {}): Promise<CodedBatch> {
+    const audio = handleOf(wav, 'codec: wav');
+    const counts = samples && handleOf(samples, 'codec: samples');
+    const coded = await underSignal({ signal }, (token) => binding().codecEncode(this.#handle, audio, counts, token));
+    return withTensors(coded) as unknown as CodedBatch;
+  }
+
+  /**
+   * @param codes i32 `[B, K, T]`.
+   * @param frames i32 `[B]`; absent: all T.
+   * @returns `[B, T·hopLength]` in [-1, 1], 0 beyond the frames.
+   * @throws ShapeError on what does not fit and on codes out of range.
+   */
+  async decode(codes: Tensor, frames?: Tensor, { signal }: CallOptions = {}): Promise<Tensor> {
+    const ids = handleOf(codes, 'codec: codes');
+    const counts = frames && handleOf(frames, 'codec: frames');
+    const result = await underSignal({ signal }, (token) => binding().codecDecode(this.#handle, ids, counts, token));
+    return withTensors(result).wav as Tensor;
+  }
+
+  /** A decoder of `streams` signals that takes codes in portions, with the weights as they are now. */
+  async stream(streams = 1): Promise<CodecStream> {
+    return new CodecStream(await binding().codecStreamNew(this.#handle, streams, undefined));
+  }
+
+  override dispose(): void {
+    super.dispose();
+    binding().codecDispose(this.#handle);
+  }
+}
+
+/** A decoder that continues where its last portion ended: portions give the samples that the whole would. */
+export class CodecStream {
+  readonly #handle: CodecStreamHandle;
+
+  /** Made by Codec.stream. */
+  constructor(handle: CodecStreamHandle) {
+    this.#handle = handle;
+  }
+
+  /** @param codes i32 `[B, K, T]`, the next frames of each stream. @returns `[B, T·hopLength]`. @throws as Codec.decode. */
+  async decode(codes: Tensor, { signal }: CallOptions = {}): Promise<Tensor> {
+    const ids = handleOf(codes, 'codec stream: codes');
+    const result = await underSignal({ signal }, (token) => binding().codecStreamDecode(this.#handle, ids, token));
+    return withTensors(result).wav as Tensor;
+  }
+
+  /** Stream `index` starts anew, as after silence. */
+  async restart(index: number): Promise<void> {
+    await binding().codecStreamRestart(this.#handle, index);
+  }
+
+  dispose(): void {
+    binding().codecStreamDispose(this.#handle);
+  }
+}

@@ -1,0 +1,103 @@
+import { CheckpointError, codecConfig, DeviceError, parseConfig, ShapeError } from '@align2speak/contracts';
+import { Codec, Tensor } from '@align2speak/native';
+import { describe, expect, it } from 'vitest';
+import { ints } from './tiny-tts.js';
+
+const config = parseConfig(
+  codecConfig,
+  {
+    sampleRate: 8000,
+    encoderChannels: 2,
+    decoderChannels: 16,
+    downSampleRates: [2, 4],
+    upSampleRates: [4, 2],
+    latent: 6,
+    groups: 3,
+    levels: [5, 4],
+  },
+  'test',
+);
+const hop = 8;
+
+const wave = (samples: number) => Float32Array.from({ length: samples }, (_, i) => 0.5 * Math.sin(i * i * 0.001));
+
+describe('codec', () => {
+  it('encodes and decodes ragged batches as it does each item alone', async () => {
+    const codec = await Codec.create(config, { seed: 1 });
+    const [S, short] = [101, 37];
+    const batch = new Float32Array(2 * S).fill(9);
+    batch.set(wave(S));
+    batch.set(wave(short), S);
+    const { codes, frames } = await codec.encode(await Tensor.from(batch, [2, S]), await ints([S, short], [2]));
+    expect(codes.shape).toEqual([2, 3, Math.ceil(S / hop)]);
+    expect([...(await frames.toArray())]).toEqual([13, 5]);
+
+    const alone = await codec.encode(await Tensor.from(wave(short), [1, short]));
+    const [all, single] = [await codes.toArray(), await alone.codes.toArray()];
+    for (let k = 0; k < 3; k++) {
+      const row = all.slice((3 + k) * 13, (4 + k) * 13);
+      expect([...row]).toEqual([...single.slice(k * 5, (k + 1) * 5), ...Array(8).fill(0)]);
+    }
+
+    const wav = await codec.decode(codes, frames);
+    expect(wav.shape).toEqual([2, 13 * hop]);
+    const second = (await wav.toArray()).slice(13 * hop);
+    expect(second.slice(0, 5 * hop)).toEqual(await (await codec.decode(alone.codes)).toArray());
+    expect(second.slice(5 * hop).every((value) => value === 0)).toBe(true);
+  });
+
+  it('decodes in portions what it decodes at once', async () => {
+    const codec = await Codec.create(config, { seed: 2 });
+    const stream = await codec.stream(2);
+    const T = 11;
+    const ids = Int32Array.from({ length: 2 * 3 * T }, (_, i) => (i * 7) % 20);
+    const whole = await (await codec.decode(await Tensor.from(ids, [2, 3, T]))).toArray();
+    const portion = (begin: number, end: number) =>
+      ints(
+        [0, 1, 2, 3, 4, 5].flatMap((row) => [...ids.slice(row * T + begin, row * T + end)]),
+        [2, 3, end - begin],
+      );
+    for (const [begin, end] of [
+      [0, 1],
+      [1, 6],
+      [6, 11],
+    ] as const) {
+      const wav = await (await stream.decode(await portion(begin, end))).toArray();
+      const n = (end - begin) * hop;
+      for (const b of [0, 1]) {
+        const expected = whole.slice((b * T + begin) * hop, (b * T + end) * hop);
+        for (let i = 0; i < n; i++) expect(wav[b * n + i]).toBeCloseTo(expected[i]!, 5);
+      }
+    }
+    await stream.restart(0);
+    await expect(stream.restart(2)).rejects.toThrow('codec stream: index: expected below 2, got 2');
+    await expect(stream.decode(await ints([0, 0, 0], [1, 3, 1]))).rejects.toThrow(ShapeError);
+    stream.dispose();
+    await expect(stream.restart(0)).rejects.toThrow(DeviceError);
+  });
+
+  it('has the published state, constants included', async () => {
+    const codec = await Codec.create(config, { seed: 3 });
+    const state = await codec.state();
+    expect(state).toHaveProperty(['audio_decoder.post_conv.conv.parametrizations.weight.original1']);
+    expect([...(await state['vector_quantizer.fsqs.2.dim_base_index']!.toArray())]).toEqual([1, 5]);
+    const other = await Codec.create(config, { seed: 4 });
+    expect(await other.load(state)).toEqual([]);
+    const codes = await ints([3, 4, 5], [1, 3, 1]);
+    expect(await (await other.decode(codes)).toArray()).toEqual(await (await codec.decode(codes)).toArray());
+
+    const wrong = { ...state, 'vector_quantizer.fsqs.0.num_levels': await ints([5, 5], [1, 2, 1]) };
+    await expect(other.load(wrong)).rejects.toThrow(CheckpointError);
+    await expect(other.load(wrong)).rejects.toThrow('num_levels: expected 5,4, got 5,5');
+  });
+
+  it.each([
+    ['codes of another shape', [1, 2, 1], [0, 0], /codes|codebooks/],
+    ['codes out of range', [1, 3, 1], [0, 0, 20], /20/],
+  ])('refuses %s', async (_, shape, values, message) => {
+    const codec = await Codec.create(config);
+    const call = codec.decode(await ints(values, shape));
+    await expect(call).rejects.toThrow(ShapeError);
+    await expect(call).rejects.toThrow(message);
+  });
+});

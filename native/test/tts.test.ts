@@ -1,0 +1,468 @@
+import {
+  CancelledError,
+  CheckpointError,
+  ConfigError,
+  DataError,
+  DeviceError,
+  ShapeError,
+  type TtsConfig,
+} from '@align2speak/contracts';
+import {
+  type NamedTensors,
+  Optimizer,
+  setThreads,
+  Tensor,
+  Tts,
+  type TtsBatch,
+  type TtsLoss,
+} from '@align2speak/native';
+import { afterEach, describe, expect, it } from 'vitest';
+import { measureTurns } from './event-loop.js';
+import { batchOf, ints, tinyConfig } from './tiny-tts.js';
+
+const config = tinyConfig();
+const supervised = { kind: 'supervised', alignmentWeight: 0.1 } as const satisfies TtsLoss;
+
+const numbersOf = async (tensor: Tensor) => [...(await tensor.toArray())];
+
+/** Every value within `tolerance` of the expected one. */
+function expectNear(values: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  expect(values.length).toBe(expected.length);
+  for (let i = 0; i < values.length; i++) expect(Math.abs(values[i]! - expected[i]!)).toBeLessThanOrEqual(tolerance);
+}
+const floats = (...values: number[]) => Tensor.from(Float32Array.from(values), [values.length]);
+
+async function arraysOf(tensors: NamedTensors): Promise<Record<string, unknown>> {
+  const entries = Object.entries(tensors).map(async ([name, tensor]) => [name, await tensor.toArray()] as const);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+/** Prompts of a batch. */
+function promptsOf({ text, textLengths, contextCodes, contextLengths }: TtsBatch) {
+  return { text, textLengths, contextCodes, contextLengths };
+}
+
+describe('parameters', () => {
+  it('bear the published names', async () => {
+    const names = (await Tts.create(config)).parameters().map(({ name }) => name);
+    expect(names).toContain('audio_embeddings.5.weight');
+    expect(names).toContain('decoder.layers.1.cross_attention.kv_net.weight');
+    expect(names).toContain('local_transformer_out_projections.5.bias');
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('follow from the seed', async () => {
+    const [a, b, c] = await Promise.all(
+      [4, 4, 5].map(async (seed) => arraysOf(await (await Tts.create(config, { seed })).state())),
+    );
+    expect(b).toEqual(a);
+    expect(c).not.toEqual(a);
+  });
+
+  it('come from another model, of another precision too', async () => {
+    const single = await Tts.create(config, { seed: 1 });
+    const double = await Tts.create(config, { seed: 2, dtype: 'f64' });
+    await double.load(await single.state());
+    const back = await Tts.create(config, { seed: 3 });
+    await back.load(await double.state());
+    expect(await arraysOf(await back.state())).toEqual(await arraysOf(await single.state()));
+  });
+
+  it('are loaded once each, or not at all', async () => {
+    const tts = await Tts.create(config);
+    const state = await tts.state();
+    const other = await floats(1);
+    expect(await tts.load({ ...state, 'decoder.causal_mask': other }, { skip: [/causal_mask$/] })).toEqual([
+      'decoder.causal_mask',
+    ]);
+    const { 'final_proj.bias': bias, ...missing } = state;
+    const before = await arraysOf(state);
+    for (const [tensors, message] of [
+      [{ ...state, extra: other }, /expected each of the model's \d+ once, got 1 unexpected \(extra\)/],
+      [missing, /got 1 missing \(final_proj\.bias\)/],
+      [{ ...state, 'final_proj.bias': other }, /final_proj\.bias: expected shape \[144\], got \[1\]/],
+      [{ ...state, 'final_proj.bias': await ints(Array(144).fill(0), [144]) }, /expected f32 or f64, got i32/],
+    ] as const) {
+      const load = tts.load(tensors as NamedTensors);
+      await expect(load).rejects.toThrow(CheckpointError);
+      await expect(load).rejects.toThrow(message);
+    }
+    expect(await arraysOf(await tts.state())).toEqual(before);
+    expect(bias?.shape).toEqual([144]);
+  });
+});
+
+describe('a pass', () => {
+  it('returns what was asked for', async () => {
+    const tts = await Tts.create(config);
+    const parts = await tts.forward(await batchOf(config), [
+      'text',
+      'context',
+      'hidden',
+      'logits',
+      'logprobs',
+      'entropy',
+    ]);
+    expect(Object.entries(parts).map(([name, { shape }]) => [name, shape])).toEqual([
+      ['text', [2, 5, 32]],
+      ['context', [2, 4, 32]],
+      ['hidden', [2, 5, 32]],
+      ['logits', [2, 5, 144]],
+      ['logprobs', [2, 3, 10]],
+      ['entropy', [2, 3, 10]],
+    ]);
+  });
+
+  it('agrees with itself in f64', async () => {
+    const single = await Tts.create(config, { seed: 1 });
+    const double = await Tts.create(config, { dtype: 'f64' });
+    await double.load(await single.state());
+    const batch = await batchOf(config);
+    const [a, b] = await Promise.all(
+      [single, double].map(async (tts) => numbersOf((await tts.forward(batch, ['logprobs'])).logprobs)),
+    );
+    expectNear(a!, b!, 1e-5 * Math.max(...b!.map(Math.abs)));
+  });
+
+  it('adds weighted gradients', async () => {
+    const tts = await Tts.create(config);
+    const batch = await batchOf(config);
+    await tts.lossBackward(batch, supervised);
+    const whole = await arraysOf(await tts.gradients());
+    await tts.zeroGrad();
+    await tts.lossBackward(batch, { ...supervised, weight: 0.5 });
+    await tts.lossBackward(batch, { ...supervised, weight: 0.5 });
+    for (const [name, halves] of Object.entries(await arraysOf(await tts.gradients()))) {
+      expectNear(halves as Float32Array, whole[name] as Float32Array, 1e-5);
+    }
+  });
+
+  it('draws its noise from seed and step', async () => {
+    const tts = await Tts.create(config);
+    const batch = await batchOf(config);
+    const lossAt = async (seed: number, step: number) =>
+      (await tts.lossBackward(batch, { ...supervised, noise: { seed, step } })).loss;
+    const first = await lossAt(1, 1);
+    expect(await lossAt(1, 1)).toBe(first);
+    expect(await lossAt(1, 2)).not.toBe(first);
+    expect(await lossAt(2, 1)).not.toBe(first);
+  });
+});
+
+describe('training', () => {
+  afterEach(() => setThreads(0));
+
+  async function trainer(changes: { seed?: number } = {}) {
+    const tts = await Tts.create(config, changes);
+    return { tts, optimizer: Optimizer.create(tts, { weightDecay: 0 }), batch: await batchOf(config) };
+  }
+
+  async function steps({ tts, optimizer, batch }: Awaited<ReturnType<typeof trainer>>, from: number, to: number) {
+    const losses: number[] = [];
+    for (let step = from; step < to; step++) {
+      await tts.zeroGrad();
+      losses.push((await tts.lossBackward(batch, { ...supervised, noise: { seed: 1, step } })).loss);
+      await optimizer.step({ lr: 3e-3, clipNorm: 1 });
+    }
+    return losses;
+  }
+
+  it('learns a batch by heart', async () => {
+    const losses = await steps(await trainer(), 0, 80);
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! / 3);
+  });
+
+  it('continues from a checkpoint to the same bits, with any number of threads', async () => {
+    const run = await trainer();
+    await steps(run, 0, 3);
+    const [weights, state] = await Promise.all([run.tts.state(), run.optimizer.state()]);
+    const losses = await steps(run, 3, 6);
+    await setThreads(1);
+    const resumed = await trainer({ seed: 9 });
+    await resumed.tts.load(weights);
+    await resumed.optimizer.load(state);
+    expect(await steps(resumed, 3, 6)).toEqual(losses);
+    expect(await arraysOf(await resumed.tts.state())).toEqual(await arraysOf(await run.tts.state()));
+  });
+
+  it('leaves everything as it is when gradients are not finite', async () => {
+    const { tts, optimizer, batch } = await trainer();
+    const before = await arraysOf(await tts.state());
+    await tts.lossBackward(batch, { ...supervised, weight: Number.POSITIVE_INFINITY });
+    const report = await optimizer.step({ lr: 1e-3 });
+    expect(report.nonFinite).toBeGreaterThan(0);
+    expect(await arraysOf(await tts.state())).toEqual(before);
+    expect((await optimizer.state()).steps).toBe(0);
+  });
+
+  it('prefers what has the greater advantage', async () => {
+    const { tts, optimizer } = await trainer();
+    const batch = await batchOf(config, { prompts: 1, group: 2 });
+    const likelihood = async () => {
+      const { logprobs } = await tts.forward(batch, ['logprobs']);
+      const values = await numbersOf(logprobs);
+      const halves = [values.slice(0, values.length / 2), values.slice(values.length / 2)];
+      return halves.map((half) => half.reduce((x, y) => x + y));
+    };
+    const before = await likelihood();
+    const reference = await Tts.create(config);
+    for (let i = 0; i < 5; i++) {
+      await tts.zeroGrad();
+      const { stats } = await tts.lossBackward(batch, {
+        kind: 'policy',
+        advantages: await floats(1, -1),
+        kl: 'exact',
+        klWeight: 0.01,
+        reference,
+      });
+      expect(stats.meanRatio).toBe(1);
+      await optimizer.step({ lr: 1e-2 });
+    }
+    const after = await likelihood();
+    expect(after[0]! - after[1]!).toBeGreaterThan(before[0]! - before[1]!);
+
+    const preference = await tts.lossBackward(batch, {
+      kind: 'preference',
+      reference: await floats(...before),
+      beta: 0.1,
+    });
+    expect(preference.stats.accuracy).toBe(1);
+    expect(preference.margins?.shape).toEqual([1]);
+  });
+
+  // The retries are for a host that takes the CPU away from the whole machine; a call that blocks does so every time.
+  it('leaves the event loop free', { retry: 2, timeout: 60_000 }, async () => {
+    const wide = tinyConfig({ dModel: 256, dFfn: 1024, heads: 4, decoderLayers: 4, maxPositions: 512 });
+    const tts = await Tts.create(wide);
+    const batch = await batchOf(wide, { prompts: 8, frames: 400 });
+    const optimizer = Optimizer.create(tts);
+    const stop = measureTurns();
+    const started = performance.now();
+    while (performance.now() - started < 3000) {
+      await tts.lossBackward(batch, supervised);
+      await optimizer.step({ lr: 1e-4 });
+    }
+    const turns = stop();
+    expect(turns.length).toBeGreaterThan(100);
+    expect(Math.max(...turns)).toBeLessThan(20);
+  });
+
+  it('stops soon after its signal', { timeout: 60_000 }, async () => {
+    const wide = tinyConfig({ dModel: 256, dFfn: 1024, heads: 4, decoderLayers: 12, maxPositions: 512 });
+    const tts = await Tts.create(wide);
+    const batch = await batchOf(wide, { prompts: 16, frames: 400 });
+    const call = tts.lossBackward(batch, supervised, { signal: AbortSignal.timeout(50) });
+    const started = performance.now();
+    await expect(call).rejects.toThrow(CancelledError);
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+});
+
+describe('generation', () => {
+  const sampling = { temperature: 0.7, topK: 12 };
+
+  async function model(changes: object = {}): Promise<{ tts: Tts; batch: TtsBatch; config: TtsConfig }> {
+    const settings = tinyConfig(changes);
+    return { tts: await Tts.create(settings, { seed: 5 }), batch: await batchOf(settings), config: settings };
+  }
+
+  it('depends on prompts, settings and sample ids alone', async () => {
+    const { tts, batch } = await model();
+    const generate = async (group: number, ids: number[]) => {
+      const sampleIds = await ints(ids, [ids.length]);
+      const { codes, lengths } = await tts.generate(promptsOf(batch), {
+        group,
+        sampleIds,
+        maxFrames: 20,
+        sampling,
+        seed: 3,
+      });
+      const [values, counts] = [await codes.toArray(), await lengths.toArray()];
+      const [, K, T] = codes.shape as [number, number, number];
+      return ids.map((_, b) =>
+        Array.from({ length: K }, (_, k) => [...values.slice((b * K + k) * T, (b * K + k) * T + counts[b]!)]),
+      );
+    };
+    const four = await generate(2, [0, 1, 2, 3]);
+    const two = await generate(1, [1, 3]);
+    expect(two).toEqual([four[1], four[3]]);
+    expect(four[0]).not.toEqual(four[1]);
+  });
+
+  it.each(['parallel', 'local'] as const)('samples what scoring scores: %s heads', async (heads) => {
+    const { tts, batch } = await model();
+    const settings = { ...sampling, guidance: 1.5 };
+    const rolled = await tts.generate(promptsOf(batch), {
+      maxFrames: 20,
+      heads,
+      sampling: { ...settings, minFrames: 4 },
+    });
+    const scored = await tts.forward(
+      { ...promptsOf(batch), codes: rolled.codes, codeLengths: rolled.lengths },
+      ['logprobs'],
+      { heads, sampling: { ...settings, minFrames: 4 } },
+    );
+    const [drawn, again, lengths] = await Promise.all(
+      [rolled.logprobs, scored.logprobs, rolled.lengths].map((t) => t.toArray()),
+    );
+    const [B, K, T] = rolled.codes.shape as [number, number, number];
+    const stride = scored.logprobs.shape[2]!;
+    for (let row = 0; row < B * K; row++) {
+      for (let t = 0; t < lengths![Math.floor(row / K)]!; t++)
+        expect(drawn![row * T + t]).toBeCloseTo(again![row * stride + t]!, 4);
+    }
+  });
+
+  it('reports each step, and ends when that fails', async () => {
+    const { tts, batch } = await model();
+    const seen: number[] = [];
+    const { times } = await tts.generate(
+      promptsOf(batch),
+      { maxFrames: 12 },
+      { onProgress: (step) => seen.push(step) },
+    );
+    expect(seen).toEqual(Array.from({ length: times.steps }, (_, i) => i));
+    const failing = () => {
+      throw new RangeError('listener');
+    };
+    await expect(tts.generate(promptsOf(batch), { maxFrames: 12 }, { onProgress: failing })).rejects.toThrow(
+      RangeError,
+    );
+  });
+
+  it('stops at its signal', async () => {
+    const { tts, batch } = await model({ maxPositions: 4096 });
+    const controller = new AbortController();
+    const call = tts.generate(
+      promptsOf(batch),
+      { maxFrames: 8000, sampling: { minFrames: 8000 }, prior: {} },
+      { signal: controller.signal, onProgress: () => controller.abort() },
+    );
+    await expect(call).rejects.toThrow(CancelledError);
+  });
+});
+
+describe('a call that cannot be', () => {
+  type Make = (tts: Tts, batch: TtsBatch) => Promise<unknown>;
+  const anything = (value: unknown) => value as never;
+  it.each<[string, Make, new (...args: never[]) => Error, RegExp]>([
+    [
+      'an unknown field',
+      (_t, _b) => Tts.create(anything({ ...config, width: 3 })),
+      ConfigError,
+      /tts: config: width: expected a known field/,
+    ],
+    [
+      'a field of another type',
+      () => Tts.create(anything({ ...config, heads: '2' })),
+      TypeError,
+      /tts: config: heads: expected a number, got "2"/,
+    ],
+    [
+      'dimensions that do not fit',
+      () => Tts.create(anything({ ...config, heads: 3 })),
+      ConfigError,
+      /heads: expected a divisor of d_model/,
+    ],
+    [
+      'a NaN dimension',
+      () => Tts.create(anything({ ...config, dModel: Number.NaN })),
+      ConfigError,
+      /dModel: expected an integer/,
+    ],
+    [
+      'a dtype',
+      () => Tts.create(config, anything({ dtype: 'f16' })),
+      ConfigError,
+      /dtype: expected f32 or f64, got "f16"/,
+    ],
+    [
+      'a tensor of another kind',
+      (t, b) => t.forward({ ...b, text: anything(t) }, ['hidden']),
+      TypeError,
+      /batch: text: expected a Tensor/,
+    ],
+    [
+      'a missing tensor',
+      (t, b) => t.forward({ ...b, text: anything(undefined) }, ['hidden']),
+      ShapeError,
+      /text: expected i32/,
+    ],
+    [
+      'an unknown tensor',
+      (t, b) => t.forward(anything({ ...b, speaker: b.text }), ['hidden']),
+      ConfigError,
+      /batch: speaker: /,
+    ],
+    [
+      'an unknown part',
+      (t, b) => t.forward(b, anything(['attention'])),
+      ConfigError,
+      /want: expected text, .*got "attention"/,
+    ],
+    [
+      'an id out of range',
+      async (t, b) => t.forward({ ...b, codes: await ints(Array(54).fill(99), [2, 3, 9]) }, ['hidden']),
+      DataError,
+      /codes/,
+    ],
+    [
+      'an unknown loss',
+      (t, b) => t.lossBackward(b, anything({ kind: 'contrastive' })),
+      ConfigError,
+      /kind: expected supervised, policy or preference/,
+    ],
+    [
+      'a setting of another loss',
+      (t, b) => t.lossBackward(b, anything({ kind: 'supervised', beta: 1 })),
+      ConfigError,
+      /loss: beta: /,
+    ],
+    [
+      'a policy loss without advantages',
+      (t, b) => t.lossBackward(b, anything({ kind: 'policy' })),
+      ShapeError,
+      /advantages: expected a tensor/,
+    ],
+    [
+      'a choice',
+      (t, b) => t.generate(promptsOf(b), anything({ heads: 'both' })),
+      ConfigError,
+      /heads: expected one of parallel, local/,
+    ],
+    [
+      'a misspelt setting',
+      (t, b) => t.generate(promptsOf(b), { sampling: anything({ temprature: 1 }) }),
+      ConfigError,
+      /sampling: temprature/,
+    ],
+    [
+      'a model as optimizer settings',
+      async (t) => Optimizer.create(t, anything({ momentum: 1 })),
+      ConfigError,
+      /optimizer: momentum/,
+    ],
+    [
+      'an optimizer of no model',
+      async () => Optimizer.create(anything({})),
+      TypeError,
+      /model: expected a model, got object/,
+    ],
+  ])('is refused: %s', async (_, make, ErrorClass, message) => {
+    const call = Tts.create(config).then(async (tts) => make(tts, await batchOf(config)));
+    await expect(call).rejects.toThrow(ErrorClass);
+    await expect(call).rejects.toThrow(message);
+  });
+
+  it('is refused after dispose, but the optimizer keeps what it needs', async () => {
+    const tts = await Tts.create(config);
+    const optimizer = Optimizer.create(tts);
+    const running = tts.lossBackward(await batchOf(config), supervised);
+    tts.dispose();
+    tts.dispose();
+    expect((await running).loss).toBeGreaterThan(0);
+    await expect(tts.forward(await batchOf(config), ['hidden'])).rejects.toThrow(DeviceError);
+    await expect(tts.state()).rejects.toThrow(DeviceError);
+    expect((await optimizer.step({ lr: 1e-3 })).gradNorm).toBeGreaterThan(0);
+  });
+});
