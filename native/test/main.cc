@@ -2,8 +2,9 @@
 //   align2speak_check ops [op…]       every case of every op: parity, gradients, determinism, errors
 //   align2speak_check golden [op…]    tensors computed by PyTorch
 //   align2speak_check unit [filter]   everything else
-//   align2speak_check bench [op…]     time of the cases marked "bench" (JSON lines)
-//   align2speak_check bench gemm|pool time of the matrix product or of fork and join
+//   align2speak_check bench [op…]     time of the cases marked "bench", or of `gemm` (JSON lines)
+//   align2speak_check bench pool      time of fork and join
+//   align2speak_check bench --serve   the same on request: the other end is scripts/bench.mjs
 //   align2speak_check list            names of the ops
 // Options: --device cuda (ops, bench), --threads N.
 #include <cstring>
@@ -77,7 +78,7 @@ int main(int argc, char** argv) {
     for (const a2s::Op* op : a2s::all_ops()) std::cout << op->name << "\n";
     return 0;
   }
-  if (command == "bench" && options.names == std::vector<std::string>{"gemm"}) return bench_gemm(), 0;
+  if (command == "bench" && options.names == std::vector<std::string>{"--serve"}) return serve_benches();
   if (command == "bench" && options.names == std::vector<std::string>{"pool"}) return bench_pool(), 0;
   if (command == "bench") return bench(options);
   if (command == "ops") check_ops(options);

@@ -14,7 +14,5 @@ struct Options {
 void check_ops(const Options&);
 /** each *.golden.safetensors: outputs and gradients computed elsewhere. */
 void check_goldens(const Options&);
-/** Times the cases marked "bench"; prints JSON lines. */
-int bench(const Options&);
 
 }  // namespace a2s::test
