@@ -13,12 +13,30 @@ namespace a2s {
 namespace {
 constexpr size_t kAlign = 64, kHugePage = size_t{2} << 20, kMinBlock = size_t{1} << 20;
 size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+class HostMemory final : public MemorySource {
+ public:
+  void* alloc(size_t bytes) override {
+    void* data = nullptr;
+    if (posix_memalign(&data, kHugePage, bytes) != 0) return nullptr;
+#if defined(__linux__)
+    madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+    return data;
+  }
+  void free(void* data) override { std::free(data); }
+};
 }  // namespace
+
+MemorySource& host_memory() {
+  static HostMemory memory;
+  return memory;
+}
 
 Arena::~Arena() { free_blocks(); }
 
 void Arena::free_blocks() {
-  for (Block& b : blocks_) std::free(b.data);
+  for (Block& b : blocks_) memory_.free(b.data);
   blocks_.clear();
 }
 
@@ -31,13 +49,10 @@ size_t Arena::capacity() const {
 void Arena::grow(size_t bytes) {
   // Doubling keeps the number of blocks in a first cycle logarithmic in its size.
   size_t size = round_up(std::max({bytes, kMinBlock, capacity()}), kHugePage);
-  void* data = nullptr;
-  if (posix_memalign(&data, kHugePage, size) != 0)
+  void* data = memory_.alloc(size);
+  if (!data)
     fail(ErrorCode::Device, "arena: memory: expected " + std::to_string(size >> 20) +
                                 " MiB free, got none; hint: a smaller batch or fewer rollouts per call");
-#if defined(__linux__)
-  madvise(data, size, MADV_HUGEPAGE);
-#endif
   blocks_.push_back({static_cast<char*>(data), size});
   ++growths_;
 }

@@ -7,13 +7,28 @@
 
 namespace a2s {
 
+/** Where an arena's blocks come from. */
+class MemorySource {
+ public:
+  /** `bytes`, a multiple of 2 MiB, aligned to at least 64; null when there are not so many left. */
+  virtual void* alloc(size_t bytes) = 0;
+  virtual void free(void* data) = 0;
+
+ protected:
+  ~MemorySource() = default;
+};
+/** The system's, in huge pages where it has them. */
+MemorySource& host_memory();
+
 class Arena {
  public:
   struct Mark {
     size_t block, offset;
   };
 
-  Arena() = default;
+  Arena() : Arena(host_memory()) {}
+  /** `memory` outlives the arena. */
+  explicit Arena(MemorySource& memory) : memory_(memory) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
@@ -44,6 +59,7 @@ class Arena {
   void grow(size_t bytes);
   void free_blocks();
 
+  MemorySource& memory_;
   std::vector<Block> blocks_;
   size_t block_ = 0, offset_ = 0;
   int64_t growths_ = 0;

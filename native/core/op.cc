@@ -98,6 +98,8 @@ void check_attrs(const Call& c) {
 
 void prepare(Call& c) {
   const Op& op = c.op;
+  if (c.ctx.device && !op.cuda_forward)
+    fail(ErrorCode::Device, quoted(op.name, "device") + ": expected an op with a CUDA twin, got one without");
   check_attrs(c);
   Axes axes;
 
@@ -191,13 +193,15 @@ void allocate(Call& c, Arena& arena) {
 
 void run_forward(Call& c) {
   ScratchScope scope(c.ctx.scratch);
-  c.op.forward(c);
+  c.ctx.device ? c.op.cuda_forward(c) : c.op.forward(c);
 }
 
 void run_backward(Call& c) {
   if (!c.op.backward) fail_config(std::string(c.op.name) + ": backward: expected a differentiable op, got one without");
+  if (c.ctx.device && !c.op.cuda_backward)
+    fail(ErrorCode::Device, quoted(c.op.name, "backward") + ": expected an op with a CUDA twin of it, got one without");
   ScratchScope scope(c.ctx.scratch);
-  c.op.backward(c);
+  c.ctx.device ? c.op.cuda_backward(c) : c.op.backward(c);
 }
 
 void apply(Call& c, Arena& arena) {
@@ -207,7 +211,7 @@ void apply(Call& c, Arena& arena) {
 }
 
 void check_ints(const Call& c, int arg, int64_t low, int64_t high) {
-  if (!c.in[arg]) return;
+  if (!c.in[arg] || c.ctx.device) return;
   const int32_t* v = c.in[arg].as<int32_t>();
   for (int64_t i = 0, n = c.in[arg].size(); i < n; ++i)
     if (v[i] < low || v[i] > high)

@@ -18,10 +18,14 @@
 
 namespace a2s {
 
+class Device;
+
 /** What an op may use while it runs. Scratch taken during a call is given back when the call returns. */
 struct Context {
   Pool& pool;
   Arena& scratch;
+  /** Null on the CPU. Else the call runs on this device: scratch and every tensor of it are in its memory. */
+  Device* device = nullptr;
 };
 
 enum class Kind : uint8_t {
@@ -129,11 +133,20 @@ struct Op {
   void (*axes)(Axes&, const Call&) = nullptr;
   void (*forward)(Call&) = nullptr;
   void (*backward)(Call&) = nullptr;  // null: not differentiable
-  void (*cuda_forward)(Call&) = nullptr;
-  void (*cuda_backward)(Call&) = nullptr;
+  /** The CUDA twin. Its own file sets it (CudaTwin), so it is null where that is not compiled in. */
+  mutable void (*cuda_forward)(Call&) = nullptr;
+  mutable void (*cuda_backward)(Call&) = nullptr;
   double (*flops)(const Call&) = nullptr;  // of forward; null: one per output element
-  /** Values that shapes cannot check (indices in range, finite settings). Runs before forward. */
+  /** Values that shapes cannot check (indices in range, finite settings). Runs before forward. On a device it looks at
+   *  attributes only: the values in tensors are out of its reach, and the twin refuses what it would have. */
   void (*check)(const Call&) = nullptr;
+};
+
+/** In an op's *_cuda.cu file: `const CudaTwin twin{my_op, forward, backward};`. */
+struct CudaTwin {
+  CudaTwin(const Op& op, void (*forward)(Call&), void (*backward)(Call&) = nullptr) {
+    op.cuda_forward = forward, op.cuda_backward = backward;
+  }
 };
 
 /** Every op, in the order of ops/ops.cc. */
@@ -150,7 +163,7 @@ void run_backward(Call& c);
 /** prepare + allocate + run_forward. */
 void apply(Call& c, Arena& arena);
 
-/** For `check`: every element of input `arg` (ints; absent is fine) lies in [low, high]. */
+/** For `check`: every element of input `arg` (ints; absent is fine) lies in [low, high]. Nothing on a device. */
 void check_ints(const Call& c, int arg, int64_t low, int64_t high);
 
 double flops_of(const Call& c);

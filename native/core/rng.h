@@ -1,6 +1,7 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011). A number is a pure function of
 // (seed, stream, sample, position), so a sample's randomness does not depend on the batch around it,
-// on the order of calls or on the number of threads, and nothing has to be saved but the counters.
+// on the order of calls or on the number of threads, and nothing has to be saved but the counters. What is constexpr also
+// runs on GPUs.
 #pragma once
 #include <array>
 #include <cmath>
@@ -16,7 +17,7 @@ struct Rng {
   uint32_t stream = 0;
 
   /** Four independent 32-bit words for (sample, position). */
-  std::array<uint32_t, 4> words(uint64_t sample, uint64_t position) const {
+  constexpr std::array<uint32_t, 4> words(uint64_t sample, uint64_t position) const {
     uint32_t c0 = static_cast<uint32_t>(position), c1 = static_cast<uint32_t>(position >> 32);
     uint32_t c2 = static_cast<uint32_t>(sample), c3 = static_cast<uint32_t>(sample >> 32) ^ (stream * 0x85EBCA6Bu);
     uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
@@ -30,7 +31,7 @@ struct Rng {
   }
 
   /** Uniform in (0, 1), 53 bits, never 0 or 1. */
-  double uniform(uint64_t sample, uint64_t position) const {
+  constexpr double uniform(uint64_t sample, uint64_t position) const {
     auto w = words(sample, position);
     uint64_t bits = (uint64_t{w[0]} << 21) ^ (w[1] >> 11);
     return (static_cast<double>(bits & ((uint64_t{1} << 53) - 1)) + 0.5) * 0x1p-53;
