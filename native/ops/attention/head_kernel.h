@@ -203,11 +203,11 @@ struct Work : Sizes {
 
 A2S_INLINE int64_t keys_of(const Head<float>& h, int64_t i) { return h.causal ? least(i + 1, h.keys) : h.keys; }
 
-/** Scores of the block of `rows` rows from i0 on; each tile row stops after the last key that it sees. */
-void block_scores(const Head<float>& h, int64_t i0, int64_t rows, const Strided& A, const float* packed, float* s, int64_t ld) {
+/** s = x · packedᵀ for the block of `rows` rows from i0 on; each tile row stops after the last key that it sees. */
+void block_scores(const Head<float>& h, int64_t i0, int64_t rows, const float* x, const Work& w, const float* packed, float* s) {
   for (int64_t r = 0; r < rows; r += kRows) {
     const int64_t n = round_up(keys_of(h, i0 + r + kRows - 1), kLanes);
-    tile_row(n, h.width, {A.p + r * A.row, A.row, A.col}, {packed, kColumns, h.width}, s + r * ld, ld, false);
+    tile_row(n, h.width, {x + r * w.width, w.width, 1}, {packed, kColumns, h.width}, s + r * w.ld, w.ld, false);
   }
 }
 
@@ -284,7 +284,7 @@ void forward(const Head<float>& h, float* scratch) {
   for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
     const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows);
     copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
-    block_scores(h, i0, all, {q, w.width, 1}, packed, s, w.ld);
+    block_scores(h, i0, all, q, w, packed, s);
     Sums of;
     for (int64_t r = 0; r < rows; ++r) forward_row(h, i0 + r, s + r * w.ld, factor, of.top + r, of.sum + r);
     for (int64_t r = 0; h.lse && r < rows; ++r) h.lse[i0 + r] = of.top[r] + math::log(of.sum[r]);
@@ -345,8 +345,8 @@ void backward(const Head<float>& h, float* scratch) {
     const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows);
     copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
     copy_rows(h.dy + i0 * h.y_stride, h.y_stride, rows, all, h.width, 1, dy);
-    block_scores(h, i0, all, {q, w.width, 1}, packed_keys, s, w.ld);
-    block_scores(h, i0, all, {dy, w.width, 1}, packed_values, d, w.ld);
+    block_scores(h, i0, all, q, w, packed_keys, s);
+    block_scores(h, i0, all, dy, w, packed_values, d);
     for (int64_t r = 0; r < rows; ++r) backward_row(h, i0 + r, s + r * w.ld, d + r * w.ld, spare);
     if (h.dq) {
       block_times_rows(h, i0, all, d, w, keys, dq);
