@@ -4,7 +4,6 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/embedding/embedding.h"
 #include "ops/layer_norm/layer_norm.h"
-#include "ops/linear/linear.h"
 
 namespace a2s {
 namespace {
@@ -40,23 +39,33 @@ void fill_window(T* window, const T* x, int64_t length, int64_t channels, int64_
 
 }  // namespace
 
-DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Arena& arena, int64_t rows, int64_t steps)
+DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Context ctx, Arena& arena, int64_t rows, int64_t steps)
     : stack_(stack), dtype_(dtype), rows_(rows), steps_(steps) {
-  const TransformerConfig& c = stack.config();
-  if (!c.causal) fail_config("decode_cache: stack: expected a causal transformer, got a non-causal one");
+  if (!stack.config().causal) fail_config("decode_cache: stack: expected a causal transformer, got a non-causal one");
   stack.check_length(steps);
-  for (int64_t i = 0; i < c.layers; ++i) {
-    Layer l;
-    l.k = new_tensor(arena, dtype, {rows, steps, c.d_model});
-    l.v = new_tensor(arena, dtype, {rows, steps, c.d_model});
-    if (c.kernel > 1) {
-      l.in = new_tensor(arena, dtype, {rows, c.d_model, c.kernel});
-      l.hidden = new_tensor(arena, dtype, {rows, c.d_ffn, c.kernel});
-    }
-    layers_.push_back(l);
-  }
+  for (int64_t i = 0; i < stack.config().layers; ++i) layers_.push_back(make_layer(stack.layer(i), ctx, arena));
   used_ = new_tensor(arena, DType::i32, {rows});
   clear();
+}
+
+DecodeCache::Layer DecodeCache::make_layer(const Transformer::Layer& w, Context ctx, Arena& arena) const {
+  const TransformerConfig& c = stack_.config();
+  Layer l;
+  l.k = new_tensor(arena, dtype_, {rows_, steps_, c.d_model});
+  l.v = new_tensor(arena, dtype_, {rows_, steps_, c.d_model});
+  if (c.kernel > 1) {
+    l.in = new_tensor(arena, dtype_, {rows_, c.d_model, c.kernel});
+    l.hidden = new_tensor(arena, dtype_, {rows_, c.d_ffn, c.kernel});
+  }
+  l.qkv = {ctx, arena, w.qkv->value};
+  l.o = {ctx, arena, w.o->value};
+  if (w.q) {
+    l.cross_q = {ctx, arena, w.q->value};
+    l.cross_o = {ctx, arena, w.cross_o->value};
+  }
+  l.proj = {ctx, arena, w.proj->value};
+  l.out = {ctx, arena, w.out->value};
+  return l;
 }
 
 void DecodeCache::clear() {
@@ -102,7 +111,7 @@ Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
   const Transformer::Layer& w = stack_.layer(index);
   Layer& l = layers_[static_cast<size_t>(index)];
   Var* h = tape.apply(layer_norm, {x, tape.param(*w.norm_self)});
-  Var* qkv = tape.apply(linear, {h, tape.param(*w.qkv)});
+  Var* qkv = l.qkv.apply(tape, h);
   const int64_t R = x->value.dim(0), C = x->value.dim(1);
   const size_t width = static_cast<size_t>(C) * size_of(dtype_);
   Tensor q = tape.alloc(dtype_, {R, C});
@@ -117,7 +126,7 @@ Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
                       {tape.constant(q), tape.constant(first_rows(l.k, R)), tape.constant(first_rows(l.v, R)),
                        tape.constant(first_rows(used_, R))},
                       {{"heads", double(stack_.config().heads)}});
-  return tape.apply(add, {x, tape.apply(linear, {y, tape.param(*w.o)})});
+  return tape.apply(add, {x, l.o.apply(tape, y)});
 }
 
 Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossStep& cross) {
@@ -128,7 +137,7 @@ Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossSte
   const bool all = A == x->value.dim(0);
   Var* own = all ? x : tape.apply(embedding, {cross.rows, x});
   Var* h = tape.apply(layer_norm, {own, tape.param(*w.norm_query)});
-  Var* q = tape.apply(linear, {h, tape.param(*w.q)});
+  Var* q = layers_[i].cross_q.apply(tape, h);
 
   // Rows of one prompt become query rows of one call.
   Tensor slots = tape.alloc(dtype_, {P, cross.slots, E}), back = tape.alloc(dtype_, {A, E});
@@ -144,7 +153,7 @@ Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossSte
                        {"prior_mode", double(int(prior ? AttentionPrior::Mode::inference : AttentionPrior::Mode::none))}});
   const Tensor out = make_tensor(y->value.data, dtype_, {P * cross.slots, E});
   for (int64_t a = 0; a < A; ++a) std::memcpy(row_of(back, a), row_of(out, cross.slot[a]), width);
-  y = tape.apply(linear, {tape.constant(back), tape.param(*w.cross_o)});
+  y = layers_[i].cross_o.apply(tape, tape.constant(back));
   if (all) return tape.apply(add, {x, y});
 
   Tensor spread = tape.alloc(dtype_, {x->value.dim(0), x->value.dim(1)});
@@ -154,26 +163,23 @@ Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossSte
   return tape.apply(add, {x, tape.constant(spread)});
 }
 
-Var* DecodeCache::convolve(Tape& tape, const Tensor& window, Var* x, Param& w, bool gelu) {
-  const int64_t R = x->value.dim(0), O = w.value.dim(0), C = w.value.dim(1), k = w.value.dim(2);
-  Var* input = x;
-  if (k > 1) {
-    for (int64_t r = 0; r < R; ++r) {
-      char *to = row_of(window, r), *from = row_of(x->value, r);
-      if (dtype_ == DType::f32) push((float*)to, (const float*)from, C, k);
-      else push((double*)to, (const double*)from, C, k);
-    }
-    input = tape.constant(make_tensor(window.data, dtype_, {R, C * k}));
+/** The window over the last inputs of a convolution, x the newest; x itself when it spans one step. */
+Var* DecodeCache::windowed(Tape& tape, const Tensor& window, Var* x) {
+  if (!window) return x;
+  const int64_t R = x->value.dim(0), C = window.dim(1), k = window.dim(2);
+  for (int64_t r = 0; r < R; ++r) {
+    char *to = row_of(window, r), *from = row_of(x->value, r);
+    if (dtype_ == DType::f32) push((float*)to, (const float*)from, C, k);
+    else push((double*)to, (const double*)from, C, k);
   }
-  return tape.apply(linear, {input, tape.view(tape.param(w), {O, C * k})}, {{"act", double(gelu)}});
+  return tape.constant(make_tensor(window.data, dtype_, {R, C * k}));
 }
 
 Var* DecodeCache::feed_forward(Tape& tape, int64_t index, Var* x) {
-  const Transformer::Layer& w = stack_.layer(index);
   Layer& l = layers_[static_cast<size_t>(index)];
-  Var* h = tape.apply(layer_norm, {x, tape.param(*w.norm_ff)});
-  h = convolve(tape, l.in, h, *w.proj, true);
-  return tape.apply(add, {x, convolve(tape, l.hidden, h, *w.out, false)});
+  Var* h = tape.apply(layer_norm, {x, tape.param(*stack_.layer(index).norm_ff)});
+  h = l.proj.apply(tape, windowed(tape, l.in, h), true);
+  return tape.apply(add, {x, l.out.apply(tape, windowed(tape, l.hidden, h))});
 }
 
 Var* DecodeCache::step(Tape& tape, Var* x, const CrossStep* cross) {

@@ -5,6 +5,7 @@
 // product of that window with the flattened filters. What a memory contributes is not cached a row: the samples of a
 // prompt read the prompt's keys and values together, as rows of one attention call.
 #pragma once
+#include "nn/packed_linear.h"
 #include "nn/transformer.h"
 
 namespace a2s {
@@ -23,8 +24,9 @@ struct CrossStep {
 
 class DecodeCache {
  public:
-  /** Room for `rows` sequences of `steps` steps, from `arena`. @throws Config unless the transformer is causal. */
-  DecodeCache(const Transformer& stack, DType dtype, Arena& arena, int64_t rows, int64_t steps);
+  /** Room for `rows` sequences of `steps` steps, from `arena`, and the packed weights, which must not change while the
+   *  cache is in use. @throws Config unless the transformer is causal. */
+  DecodeCache(const Transformer& stack, DType dtype, Context ctx, Arena& arena, int64_t rows, int64_t steps);
 
   /** Row `row` continues after the first `length` steps of item `item` of a whole-sequence pass. */
   void load(int64_t row, std::span<const LayerTrace> layers, int64_t item, int64_t length);
@@ -41,11 +43,13 @@ class DecodeCache {
   struct Layer {
     Tensor k, v;            // [rows, steps, C]
     Tensor in, hidden;      // [rows, C, kernel], [rows, F, kernel]; unused when the kernel is 1
+    PackedLinear qkv, o, cross_q, cross_o, proj, out;
   };
+  Layer make_layer(const Transformer::Layer& w, Context ctx, Arena& arena) const;
   Var* self_attend(Tape& tape, int64_t index, Var* x);
   Var* cross_attend(Tape& tape, int64_t index, Var* x, const CrossStep& cross);
   Var* feed_forward(Tape& tape, int64_t index, Var* x);
-  Var* convolve(Tape& tape, const Tensor& window, Var* x, Param& w, bool gelu);
+  Var* windowed(Tape& tape, const Tensor& window, Var* x);
 
   const Transformer& stack_;
   DType dtype_;

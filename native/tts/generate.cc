@@ -77,7 +77,11 @@ class Generator {
     allowed_ = allowed_ids(config_, s.sampling, true, arena);
     allowed_early_ = allowed_ids(config_, s.sampling, false, arena);
     encode(rows);
-    if (s.local) local_cache_.emplace(tts.local().stack(), tts.dtype(), arena, B * g_.width(), config_.step_tokens());
+    heads_ = {ctx, arena, tts.heads().first->value, tts.heads().second->value};
+    if (s.local) {
+      local_cache_.emplace(tts.local().stack(), tts.dtype(), ctx, arena, B * g_.width(), config_.step_tokens());
+      for (int64_t k = 0; k < config_.step_tokens(); ++k) local_heads_.push_back(tts.local().head(ctx, arena, k));
+    }
     const double start = now_ms();
     decoder_ = s.prior && s.prior->exact ? exact_decoder(g_) : cached_decoder(g_, ctx, arena, steps_, s.cancel);
     room_.times.prefill_ms = now_ms() - start;
@@ -125,7 +129,7 @@ class Generator {
     room_.times.steps += 1;
     room_.times.rows += hidden->value.dim(0);
 
-    Var* logits = tts_.logits(tape, guide_rows(tape, hidden));
+    Var* logits = heads_.apply(tape, guide_rows(tape, hidden));
     const int64_t A = logits->value.dim(0), n = config_.step_tokens();
     Tensor rows = make_tensor(logits->value.data, logits->value.dtype, {A * n, config_.vocab});
     bind_endings(rows, n, step);
@@ -195,7 +199,7 @@ class Generator {
     local_cache_->clear();
     Var* x = local.start(tape, hidden);
     for (int64_t k = 0; k < n; ++k) {
-      Var* logits = local.logits(tape, k, guide_rows(tape, local_cache_->step(tape, x)));
+      Var* logits = local_heads_[static_cast<size_t>(k)].apply(tape, guide_rows(tape, local_cache_->step(tape, x)));
       bind_endings(logits->value, 1, step);
       const Drawn one = draw(tape, logits->value, step, step * n + k, 1, s_.sampling.temperature);
       if (tts_.dtype() == DType::f32) copy_column<float>(one, all, k);
@@ -287,6 +291,8 @@ class Generator {
   Generation g_;
   Generated room_;
   Tensor allowed_, allowed_early_;
+  PackedLinear heads_;
+  std::vector<PackedLinear> local_heads_;
   std::optional<DecodeCache> local_cache_;
   std::unique_ptr<StepDecoder> decoder_;
 };

@@ -55,9 +55,14 @@ Var* LocalTransformer::embed(Tape& tape, int64_t head, const Tensor& tokens) con
   return project(tape, tape.apply(embedding, {tape.constant(tokens), table}));
 }
 
-Var* LocalTransformer::logits(Tape& tape, int64_t head, Var* out) const {
-  const int64_t V = config_.vocab;
-  return tape.apply(linear, {out, tape.param_rows(*out_weight_, head * V, V), tape.param_rows(*out_bias_, head * V, V)});
+PackedLinear LocalTransformer::head(Context ctx, Arena& arena, int64_t head) const {
+  auto part = [&](const Tensor& all) {
+    Tensor t = all;
+    t.dims[0] = config_.vocab;
+    t.data = static_cast<char*>(all.data) + static_cast<size_t>(head) * t.bytes();
+    return t;
+  };
+  return {ctx, arena, part(out_weight_->value), part(out_bias_->value)};
 }
 
 /** Outputs of all positions, position-major [heads,M,D], after the tokens ids [M,heads-1] of the whole table. */

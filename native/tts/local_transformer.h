@@ -3,7 +3,7 @@
 //   position 0 reads the decoder's output, position k the embedding of token k-1 (each through the input projection, where
 //   the widths differ); head k reads position k. Token k is codebook k mod K of slot k / K.
 #pragma once
-#include "tts/batch.h"
+#include "nn/packed_linear.h"
 #include "tts/sampling.h"
 
 namespace a2s {
@@ -21,8 +21,8 @@ class LocalTransformer {
   Var* start(Tape& tape, Var* hidden) const;
   /** Input of position k + 1: tokens ints [R] of head k -> [R,D]. */
   Var* embed(Tape& tape, int64_t head, const Tensor& tokens) const;
-  /** Logits [R,V] of head k from its position's output [R,D]. */
-  Var* logits(Tape& tape, int64_t head, Var* out) const;
+  /** Logits [R,V] of head k from its position's output [R,D], for generation. */
+  PackedLinear head(Context ctx, Arena& arena, int64_t head) const;
   const Transformer& stack() const { return stack_; }
 
  private:

@@ -157,7 +157,7 @@ class CachedDecoder : public StepDecoder {
  public:
   CachedDecoder(Generation& g, Context ctx, Arena& arena, int64_t steps, std::atomic<bool>* cancel)
       : g_(g),
-        cache_(g.tts.decoder(), g.tts.dtype(), arena, static_cast<int64_t>(g.running.size()) * g.width(),
+        cache_(g.tts.decoder(), g.tts.dtype(), ctx, arena, static_cast<int64_t>(g.running.size()) * g.width(),
                steps + (g.tts.config().has_prefix() ? g.context.dim(1) : 0)) {
     const TtsConfig& c = g.tts.config();
     const int64_t P = g.prompts(), B = static_cast<int64_t>(g.running.size());

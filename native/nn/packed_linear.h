@@ -1,0 +1,23 @@
+// A linear layer for many small calls.
+#pragma once
+#include "core/tape.h"
+
+namespace a2s {
+
+/** The weight packed once in the order in which the product reads it: with a few rows a call, packing costs more than
+ *  multiplying. Gives the bits of `linear`. Inference only; the weight must not change meanwhile. */
+class PackedLinear {
+ public:
+  PackedLinear() = default;
+  /** w [O, …] is read as [O, C]; its packed copy lies in `arena`, the bias [O] stays where it is. */
+  PackedLinear(Context ctx, Arena& arena, const Tensor& w, const Tensor& bias = {});
+
+  /** x [R,C] -> [R,O] */
+  Var* apply(Tape& tape, Var* x, bool gelu = false) const;
+
+ private:
+  int64_t inputs_ = 0, outputs_ = 0;
+  Tensor packed_, bias_;
+};
+
+}  // namespace a2s
