@@ -7,7 +7,7 @@
 #include <iostream>
 
 #include "test/json.h"
-#include "test/test.h"
+#include "test/op_case.h"
 
 namespace a2s::test {
 namespace {
@@ -30,7 +30,9 @@ double median_ms(const std::function<void()>& run, double ms) {
 
 std::vector<Bench> benches(const Options& options) {
   std::vector<Bench> all = op_benches(options);
-  if (options.names.empty() || std::find(options.names.begin(), options.names.end(), "gemm") != options.names.end())
+  const auto& names = options.names;
+  const bool gemm = names.empty() || std::find(names.begin(), names.end(), "gemm") != names.end();
+  if (gemm && options.device == "cpu")
     for (Bench& b : gemm_benches()) all.push_back(std::move(b));
   return all;
 }
@@ -56,12 +58,15 @@ std::string describe_machine() {
 }  // namespace
 
 int bench(const Options& options) {
+  const std::string where = test_device() ? "\"device\":\"cuda\"" : "\"threads\":" + std::to_string(test_pool().threads());
+  skip_obstructed(options);
   for (const Bench& b : benches(options))
     for (const Pass& pass : b.prepare()) {
-      const double ms = median_ms(pass.run, 400);
-      std::cout << "{\"op\":\"" << b.op << "\",\"name\":\"" << b.name << "\",\"pass\":\"" << pass.name << "\",\"threads\":" << test_pool().threads()
+      const double ms = median_ms(pass.run, 400) / pass.times;
+      std::cout << "{\"op\":\"" << b.op << "\",\"name\":\"" << b.name << "\",\"pass\":\"" << pass.name << "\"," << where
                 << ",\"ms\":" << ms << ",\"gflops\":" << pass.flops / ms / 1e6 << ",\"gbs\":" << pass.bytes / ms / 1e6 << "}" << std::endl;
     }
+  if (totals().skipped) std::cout << totals().skipped << " skipped" << std::endl;
   return 0;
 }
 

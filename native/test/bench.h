@@ -17,6 +17,7 @@ struct Pass {
   const char* name;     // forward or backward
   double flops, bytes;  // of the mathematics: no recomputation, every argument touched once
   std::function<void()> run;
+  int times = 1;  // that one run does the pass
 };
 
 struct Bench {

@@ -6,9 +6,10 @@
 //   align2speak_check bench pool      time of fork and join
 //   align2speak_check bench --serve   the same on request: the other end is scripts/bench.mjs
 //   align2speak_check list            names of the ops
-// Options: --device cuda (ops, bench), --threads N.
+// Options: --device cuda (ops, golden, bench: what has a CUDA twin, on a GPU), --threads N.
 #include <cstring>
 
+#include "core/device.h"
 #include "test/bench.h"
 #include "test/op_cases.h"
 #include "test/test.h"
@@ -26,6 +27,10 @@ Totals& totals() {
 Pool& test_pool() {
   static Pool pool(2);
   return pool;
+}
+Device*& test_device() {
+  static Device* device = nullptr;
+  return device;
 }
 Arena& test_scratch() {
   static Arena arena;
@@ -65,6 +70,15 @@ double relative_error(const Tensor& a, const Tensor& b) {
 
 }  // namespace a2s::test
 
+namespace {
+
+int usage() {
+  std::cerr << "usage: align2speak_check ops|golden|unit|bench|list [name…] [--device cuda] [--threads N]\n";
+  return 2;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace a2s::test;
   std::string command = argc > 1 ? argv[1] : "";
@@ -73,6 +87,14 @@ int main(int argc, char** argv) {
     if (!std::strcmp(argv[i], "--device") && i + 1 < argc) options.device = argv[++i];
     else if (!std::strcmp(argv[i], "--threads") && i + 1 < argc) test_pool().resize(std::atoi(argv[++i]));
     else options.names.push_back(argv[i]);
+  }
+  std::unique_ptr<a2s::Device> device;
+  if (options.device != "cpu") {
+    if (options.device != "cuda" || (command != "ops" && command != "golden" && command != "bench")) return usage();
+    if (a2s::devices().count > 0) {
+      test_device() = (device = a2s::open_device()).get();
+      std::cout << "device: " << a2s::device_name(0) << std::endl;
+    }
   }
   if (command == "list") {
     for (const a2s::Op* op : a2s::all_ops()) std::cout << op->name << "\n";
@@ -87,8 +109,7 @@ int main(int argc, char** argv) {
     for (const UnitTest& t : unit_tests())
       if (options.names.empty() || std::string(t.name).find(options.names[0]) != std::string::npos) run_test("unit", t.name, t.body);
   } else {
-    std::cerr << "usage: align2speak_check ops|golden|unit|bench|list [name…] [--device cuda] [--threads N]\n";
-    return 2;
+    return usage();
   }
   const Totals& t = totals();
   std::cout << t.passed << " passed, " << t.failed << " failed, " << t.skipped << " skipped" << std::endl;

@@ -41,6 +41,20 @@ bool wanted(const Options& o, const std::string& op) {
   return o.names.empty() || std::find(o.names.begin(), o.names.end(), op) != o.names.end();
 }
 
+std::string obstacle(const Options& o, const Op& op) {
+  if (o.device == "cpu") return "";
+  if (!test_device()) return devices().missing;
+  return op.cuda_forward ? "" : "no CUDA twin";
+}
+
+void skip_obstructed(const Options& o) {
+  for (const Op* op : all_ops())
+    if (const std::string why = obstacle(o, *op); wanted(o, op->name) && !why.empty())
+      run_test(op->name, "on " + o.device, [&] { throw Skip(why); });
+}
+
+bool differentiable(const Op& op) { return test_device() ? op.cuda_backward : op.backward; }
+
 std::vector<Case> load_cases(const Options& options) {
   std::vector<Case> cases;
   for (const fs::path& path : files_ending(".cases.json")) {
@@ -152,9 +166,10 @@ Tensor cast(Arena& arena, const std::vector<int64_t>& shape, const std::vector<d
   return t;
 }
 
-Run::Run(const Op& op, const Inputs& in, DType dtype) {
+Run::Run(const Op& op, const Inputs& in, DType dtype, Device* device) {
   poison(test_scratch(), size_t{1} << 22);
   call = std::make_unique<Call>(op, test_context());
+  if (device) mirror = std::make_unique<Mirror>(*device, op, test_pool());
   for (size_t i = 0; i < in.attrs.size(); ++i) call->attrs[i] = in.attrs[i];
   for (size_t k = 0; k < in.args.size(); ++k)
     if (in.args[k].present)
@@ -162,11 +177,11 @@ Run::Run(const Op& op, const Inputs& in, DType dtype) {
 }
 
 Run& Run::forward() {
-  prepare(*call);
+  mirror ? mirror->prepare(*call) : prepare(*call);
   allocate(*call, arena);
   for (size_t i = 0; i < call->op.outputs.size(); ++i) std::memset(call->out[i].data, 0xff, call->out[i].bytes());
   for (size_t i = 0; i < call->op.saved.size(); ++i) std::memset(call->saved[i].data, 0xff, call->saved[i].bytes());
-  run_forward(*call);
+  mirror ? mirror->forward(*call) : run_forward(*call);
   return *this;
 }
 
@@ -190,7 +205,7 @@ Run& Run::backward(double data_fill, double param_fill, const std::vector<std::v
       g.dtype == DType::f32 ? void(g.as<float>()[i] = static_cast<float>(v)) : void(g.as<double>()[i] = v);
     }
   }
-  run_backward(*call);
+  mirror ? mirror->backward(*call) : run_backward(*call);
   return *this;
 }
 

@@ -27,21 +27,27 @@ void require(double error, double tolerance, const std::string& what) {
 
 // ---- what each case must satisfy ------------------------------------------------------------------------------------
 
-void check_parity(const Case& c, const Inputs& in) {
-  Run a(*c.op, in, DType::f32), b(*c.op, in, DType::f64);
+void compare(const Case& c, const Inputs& in, DType dtype, double tolerance, double grad_tolerance) {
+  Run a(*c.op, in, dtype), b(*c.op, in, DType::f64, nullptr);
   a.forward(), b.forward();
   for (size_t j = 0; j < c.op->outputs.size(); ++j) {
     check_finite(a.call->out[j], c.op->outputs[j].name);
-    require(relative_error(a.call->out[j], b.call->out[j]), c.json.num("tolerance", 1e-5), std::string("forward ") + c.op->outputs[j].name);
+    require(relative_error(a.call->out[j], b.call->out[j]), tolerance, std::string("forward ") + c.op->outputs[j].name);
   }
-  if (!c.op->backward) return;
+  if (!differentiable(*c.op)) return;
   a.backward(0, 0), b.backward(0, 0);
   for (size_t k = 0; k < c.op->inputs.size(); ++k)
     if (a.call->din[k]) {
       check_finite(a.call->din[k], std::string("d") + c.op->inputs[k].name);
-      require(relative_error(a.call->din[k], b.call->din[k]), c.json.num("gradTolerance", 1e-4), std::string("backward d") + c.op->inputs[k].name);
+      require(relative_error(a.call->din[k], b.call->din[k]), grad_tolerance, std::string("backward d") + c.op->inputs[k].name);
     }
 }
+
+void check_parity(const Case& c, const Inputs& in) {
+  compare(c, in, DType::f32, c.json.num("tolerance", 1e-5), c.json.num("gradTolerance", 1e-4));
+}
+/** For what runs on a device: its f64 is the CPU's but for rounding. */
+void check_parity64(const Case& c, const Inputs& in) { compare(c, in, DType::f64, 1e-12, 1e-11); }
 
 /** Central differences of sum(out * r) in f64, on up to 40 elements of each input. */
 void check_differences(const Case& c, const Inputs& in) {
@@ -98,7 +104,7 @@ void check_determinism(const Case& c, const Inputs& in) {
     test_pool().resize(n);
     auto r = std::make_unique<Run>(*c.op, in, DType::f32);
     r->forward();
-    if (c.op->backward) r->backward(0, 0);
+    if (differentiable(*c.op)) r->backward(0, 0);
     if (!first) {
       first = std::move(r);
       continue;
@@ -158,11 +164,9 @@ void check_ops(const Options& options) {
   std::set<std::string> seen;
   for (const Case& c : load_cases(options)) {
     seen.insert(c.op->name);
+    if (!obstacle(options, *c.op).empty()) continue;
     auto test = [&](const char* what, void (*check)(const Case&, const Inputs&)) {
-      run_test(c.op->name, c.name() + ", " + what, [&] {
-        if (options.device != "cpu") throw Skip("no CUDA twin");
-        check(c, make_inputs(c));
-      });
+      run_test(c.op->name, c.name() + ", " + what, [&] { check(c, make_inputs(c)); });
     };
     if (c.json.find("error")) {
       test("refused", check_error);
@@ -171,15 +175,17 @@ void check_ops(const Options& options) {
     if (c.json.find("bench")) continue;
     const Json* fd = c.json.find("fd");
     test("f32 = f64", check_parity);
+    if (test_device()) test("f64 = CPU's f64", check_parity64);
     test("same bits", check_determinism);
-    if (c.op->backward) {
-      if (!fd || fd->truthy()) test("finite differences", check_differences);
+    if (differentiable(*c.op)) {
+      if ((!fd || fd->truthy()) && !test_device()) test("finite differences", check_differences);
       test("gradient assignment", check_assignment);
     }
     if (const Json* b = c.json.find("batch"); b && (b->truthy() || b->is(Json::Type::string))) test("batch independence", check_batch);
   }
+  skip_obstructed(options);
   for (const Op* op : all_ops())
-    if (wanted(options, op->name))
+    if (wanted(options, op->name) && obstacle(options, *op).empty())
       run_test(op->name, "has cases", [&] { CHECK(seen.count(op->name)); });
 }
 
@@ -198,7 +204,7 @@ void check_goldens(const Options& options) {
       if (!meta.find("attrs")) continue;
       const std::string op_name = meta.find("op") ? meta.str("op") : stem;
       const Op* op = find_op(op_name);
-      if (op && !wanted(options, op_name)) continue;
+      if (op && (!wanted(options, op_name) || !obstacle(options, *op).empty())) continue;
       for (DType dtype : {DType::f64, DType::f32})
         run_test(op_name, name + ", golden " + name_of(dtype), [&] {
           CHECK(op);
@@ -232,7 +238,7 @@ void check_goldens(const Options& options) {
             }
             if (const Golden::Entry* e = entry(std::string("dout.") + op->outputs[j].name)) douts[j] = e->values, has_dout = true;
           }
-          if (has_dout) {
+          if (has_dout && differentiable(*op)) {
             r.backward(0, 0, &douts);
             for (size_t k = 0; k < op->inputs.size(); ++k)
               if (const Golden::Entry* e = entry(std::string("din.") + op->inputs[k].name)) {
@@ -246,6 +252,7 @@ void check_goldens(const Options& options) {
         });
     }
   }
+  skip_obstructed(options);
 }
 
 }  // namespace a2s::test

@@ -76,6 +76,8 @@ Totals& totals();
 Pool& test_pool();
 Arena& test_scratch();
 inline Context test_context() { return {test_pool(), test_scratch()}; }
+/** Where ops run: null for the CPU. */
+Device*& test_device();
 
 /** Largest |a - b| relative to the largest |b|; infinity when either is not finite where the other is. */
 double relative_error(const Tensor& a, const Tensor& b);

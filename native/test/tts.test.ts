@@ -17,7 +17,6 @@ import {
   type TtsLoss,
 } from '@align2speak/native';
 import { afterEach, describe, expect, it } from 'vitest';
-import { measureTurns } from './event-loop.js';
 import { batchOf, ints, tinyConfig } from './tiny-tts.js';
 
 const config = tinyConfig();
@@ -228,33 +227,6 @@ describe('training', () => {
     });
     expect(preference.stats.accuracy).toBe(1);
     expect(preference.margins?.shape).toEqual([1]);
-  });
-
-  // The retries are for a host that takes the CPU away from the whole machine; a call that blocks does so every time.
-  it('leaves the event loop free', { retry: 2, timeout: 60_000 }, async () => {
-    const wide = tinyConfig({ dModel: 256, dFfn: 1024, heads: 4, decoderLayers: 4, maxPositions: 512 });
-    const tts = await Tts.create(wide);
-    const batch = await batchOf(wide, { prompts: 8, frames: 400 });
-    const optimizer = Optimizer.create(tts);
-    const stop = measureTurns();
-    const started = performance.now();
-    while (performance.now() - started < 3000) {
-      await tts.lossBackward(batch, supervised);
-      await optimizer.step({ lr: 1e-4 });
-    }
-    const turns = stop();
-    expect(turns.length).toBeGreaterThan(100);
-    expect(Math.max(...turns)).toBeLessThan(20);
-  });
-
-  it('stops soon after its signal', { timeout: 60_000 }, async () => {
-    const wide = tinyConfig({ dModel: 256, dFfn: 1024, heads: 4, decoderLayers: 12, maxPositions: 512 });
-    const tts = await Tts.create(wide);
-    const batch = await batchOf(wide, { prompts: 16, frames: 400 });
-    const call = tts.lossBackward(batch, supervised, { signal: AbortSignal.timeout(50) });
-    const started = performance.now();
-    await expect(call).rejects.toThrow(CancelledError);
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
 
