@@ -29,9 +29,8 @@ void check_settings(const Tts& tts, const PromptRows& prompts, const GenerateSet
           "with a prefix of " + std::to_string(prefix) + " steps at most " + std::to_string(c.max_positions) + " steps", s.max_frames);
   if (s.local) tts.local();
   if (!s.prior) return;
-  for (const auto* layers : {&s.prior->estimate_layers, &s.prior->apply_layers})
-    for (int64_t i : *layers)
-      require(i >= 0 && i < c.decoder_layers && tts.attends_to_text(i), "prior layers", "decoder layers that attend to the text", i);
+  tts.text_layers(s.prior->estimate_layers);
+  tts.text_layers(s.prior->apply_layers);
 }
 
 void check_samples(const Tensor& ids, int64_t count) {

@@ -61,9 +61,7 @@ Var* cross_entropy(Tape& tape, const AudioRows& audio, const TokenScores& scores
 }
 
 Var* alignment_loss(Tape& tape, const Tts& tts, const Decoded& decoded, const Alignment& alignment) {
-  std::vector<int64_t> layers = alignment.layers;
-  for (int64_t i = 0; alignment.layers.empty() && i < tts.config().decoder_layers; ++i)
-    if (tts.attends_to_text(i)) layers.push_back(i);
+  const std::vector<int64_t> layers = tts.text_layers(alignment.layers);
   Tensor lengths = new_tensor(tape.arena(), DType::i32, decoded.lengths->value.shape());
   for (int64_t b = 0; b < lengths.size(); ++b) {
     const bool off = decoded.unconditional && decoded.unconditional.as<int32_t>()[b];
@@ -71,8 +69,6 @@ Var* alignment_loss(Tape& tape, const Tts& tts, const Decoded& decoded, const Al
   }
   Var* sum = nullptr;
   for (int64_t i : layers) {
-    if (i < 0 || i >= tts.config().decoder_layers || !tts.attends_to_text(i))
-      fail_config("alignment loss: layers: expected decoder layers that attend to the text, got " + std::to_string(i));
     const LayerTrace& trace = decoded.layers[static_cast<size_t>(i)];
     if (!trace.cross_q) fail_config("alignment loss: batch: expected a conditional sample, got none");
     Var* q = trace.cross_q;
@@ -90,10 +86,14 @@ Var* alignment_loss(Tape& tape, const Tts& tts, const Decoded& decoded, const Al
 std::pair<Var*, Var*> policy(Tape& tape, const Tts& tts, const AudioRows& audio, const TokenScores& scores, const PolicyInput& input,
                              AttrList attrs) {
   auto maybe = [&](const Tensor& t) { return t ? tape.constant(t) : nullptr; };
+  // An entropy that is only measured does not need its gradient.
+  bool bonus = false;
+  for (const auto& [name, value] : attrs) bonus |= std::string_view(name) == "entropy_weight" && value != 0;
+  Var* entropy = by_frame(tape, tts.config(), bonus ? scores.entropy : tape.constant(scores.entropy->value));
   auto out = tape.apply_all(policy_loss,
                             {by_frame(tape, tts.config(), scores.logprobs), tape.constant(input.advantages),
                              tape.constant(audio.frame_lengths), maybe(input.old_logprobs), maybe(input.ref_logprobs),
-                             by_frame(tape, tts.config(), scores.entropy), input.kl, maybe(input.mask)},
+                             entropy, input.kl, maybe(input.mask)},
                             attrs);
   return {out[0], out[1]};
 }

@@ -52,6 +52,16 @@ const LocalTransformer& Tts::local() const {
   return *local_;
 }
 
+std::vector<int64_t> Tts::text_layers(std::span<const int64_t> named) const {
+  std::vector<int64_t> layers(named.begin(), named.end());
+  for (int64_t i : layers)
+    if (i < 0 || i >= config_.decoder_layers || !attends_to_text(i))
+      fail_config("tts: layers: expected decoder layers that attend to the text, got " + std::to_string(i));
+  for (int64_t i = 0; named.empty() && i < config_.decoder_layers; ++i)
+    if (attends_to_text(i)) layers.push_back(i);
+  return layers;
+}
+
 Var* Tts::embed_audio(Tape& tape, const Tensor& codes) const {
   return tape.apply(codebook_embedding, {tape.constant(codes), tape.param(*audio_embeddings_)},
                     {{"stack", double(config_.frame_stacking)}});
@@ -114,13 +124,8 @@ Decoded Tts::decode(Tape& tape, const Encoded& prompts, const AudioRows& audio, 
   std::vector<const Memory*> memory(L, nullptr);
   std::vector<const AttentionPrior*> prior(L, nullptr);
   for (size_t i = 0; any && i < L; ++i) memory[i] = text_layer_[i] ? &text : &context;
-  if (any && o.text_prior) {
-    if (o.prior_layers.empty()) {
-      for (size_t i = 0; i < L; ++i) prior[i] = text_layer_[i] ? o.text_prior : nullptr;
-    } else {
-      for (int64_t i : o.prior_layers) prior[static_cast<size_t>(i)] = o.text_prior;
-    }
-  }
+  if (any && o.text_prior)
+    for (int64_t i : text_layers(o.prior_layers)) prior[static_cast<size_t>(i)] = o.text_prior;
   StackOutput out = decoder_->forward(
       tape, {.x = x, .lengths = total, .cross_lengths = tape.constant(attending), .group = o.group, .memory = memory, .prior = prior,
              .dropout = o.noise.dropout, .seed = o.noise.seed});

@@ -6,6 +6,8 @@
 //
 // Encoders run once a prompt; the samples of its group share what they give. A sample without conditions has a zero prefix
 // and a zero memory, which contributes nothing.
+//
+// Not here: speaker vectors instead of a voice prompt, text as its context, baked voices, the masked local transformer.
 #pragma once
 #include <cfloat>
 #include <memory>
@@ -78,8 +80,10 @@ class Tts {
   Var* logits(Tape& tape, Var* hidden) const;
   /** Weight [K·S·V,C] and bias [K·S·V] of the parallel heads. */
   std::pair<Param*, Param*> heads() const { return {head_weight_, head_bias_}; }
-  /** Whether a decoder layer attends to the text. */
   bool attends_to_text(int64_t layer) const { return text_layer_[static_cast<size_t>(layer)]; }
+  /** The layers named, or with none named every decoder layer that attends to the text.
+   *  @throws Config when one of them does not. */
+  std::vector<int64_t> text_layers(std::span<const int64_t> named) const;
 
   /** The prior of a teacher-forced pass, for DecodeOptions::text_prior. */
   AttentionPrior training_prior(Tape& tape, const Encoded& prompts, const AudioRows& audio, int64_t group,

@@ -8,15 +8,6 @@
 namespace a2s {
 namespace {
 
-/** The layers named, or every layer that attends to the text. */
-std::vector<int64_t> text_layers(const Tts& tts, const std::vector<int64_t>& named) {
-  if (!named.empty()) return named;
-  std::vector<int64_t> all;
-  for (int64_t i = 0; i < tts.config().decoder_layers; ++i)
-    if (tts.attends_to_text(i)) all.push_back(i);
-  return all;
-}
-
 template <class T>
 void add_heads(const Tensor& probs, int64_t item, int64_t row, double weight, std::vector<double>& to) {
   const int64_t H = probs.dim(1), R = probs.dim(2), N = probs.dim(3);
@@ -64,11 +55,10 @@ void observe_last_row(Tape& tape, const Generation& g, const Encoded& prompts, c
   std::vector<std::pair<int64_t, int64_t>> place;
   for (size_t a = 0; a < g.running.size(); ++a) place.emplace_back(item_of(static_cast<int64_t>(a)), 0);
 
-  const auto layers = text_layers(g.tts, g.prior->estimate_layers);
+  const auto layers = g.tts.text_layers(g.prior->estimate_layers), held = g.tts.text_layers(g.prior->apply_layers);
   for (int64_t i : layers) {
     const LayerTrace& trace = d.layers[static_cast<size_t>(i)];
     Var* q = tape.apply(slice_time, {trace.cross_q, at, one}, {{"frames", 1}});
-    const auto held = text_layers(g.tts, g.prior->apply_layers);
     Var* weights = std::find(held.begin(), held.end(), i) == held.end() ? nullptr : rows;
     Var* probs = tape.apply(attention_probs, {q, trace.cross_kv, nullptr, prompts.text_lengths, weights},
                             {{"heads", double(g.tts.config().cross_heads)},
@@ -88,7 +78,7 @@ Tensor twin_flags(const Generation& g, int64_t items, Arena& arena) {
 
 class ExactDecoder : public StepDecoder {
  public:
-  explicit ExactDecoder(Generation& g) : g_(g), layers_(text_layers(g.tts, g.prior->apply_layers)) {}
+  explicit ExactDecoder(Generation& g) : g_(g), layers_(g.tts.text_layers(g.prior->apply_layers)) {}
 
   Var* step(Tape& tape, int64_t step, Attention& attention) override {
     const int64_t A = static_cast<int64_t>(g_.running.size()), w = g_.width();
@@ -185,7 +175,7 @@ class CachedDecoder : public StepDecoder {
     std::vector<Var*> kv(L), lengths(L), prior(L, nullptr), queries(L, nullptr);
     for (size_t i = 0; i < L; ++i) kv[i] = tape.constant(kv_[i]), lengths[i] = tape.constant(kv_lengths_[i]);
     if (prior_started(g_))
-      for (Var* weights = slots.weights(g_, tape); int64_t i : text_layers(g_.tts, g_.prior->apply_layers))
+      for (Var* weights = slots.weights(g_, tape); int64_t i : g_.tts.text_layers(g_.prior->apply_layers))
         prior[static_cast<size_t>(i)] = weights;
     const CrossStep cross{kv, lengths, prior, slots.rows, slots.slot.data(), slots.counts, slots.most, queries};
     Var* h = cache_.step(tape, x, &cross);
@@ -260,7 +250,7 @@ class CachedDecoder : public StepDecoder {
   void observe(Tape& tape, const CrossStep& cross, const Slots& slots, Attention& attention) {
     std::vector<std::pair<int64_t, int64_t>> place;
     for (int32_t s : slots.slot) place.emplace_back(s / slots.most, s % slots.most);
-    const auto layers = text_layers(g_.tts, g_.prior->estimate_layers);
+    const auto layers = g_.tts.text_layers(g_.prior->estimate_layers);
     for (int64_t index : layers) {
       const size_t i = static_cast<size_t>(index);
       Var* probs = tape.apply(attention_probs, {cross.queries[i], cross.kv[i], cross.counts, cross.lengths[i], cross.prior[i]},
