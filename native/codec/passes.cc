@@ -28,8 +28,8 @@ void require(const Tensor& t, const char* name, DType dtype, int rank, const cha
 
 }  // namespace
 
-CodedBatch encode_batch(const CodecPass& pass, Codec& codec, const Tensor& audio, const Tensor& samples) {
-  require(audio, "audio", codec.params().dtype(), 2, "[B, S]");
+CodedBatch encode_batch(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples) {
+  require(audio, "audio", codec.dtype(), 2, "[B, S]");
   const int64_t B = audio.dims[0], S = audio.dims[1], G = codec.config().groups, hop = codec.config().hop();
   const std::vector<int64_t> counts = counts_of(samples, "samples", B, S);
   const int64_t most = counts.empty() ? 0 : *std::max_element(counts.begin(), counts.end());
@@ -50,11 +50,11 @@ CodedBatch encode_batch(const CodecPass& pass, Codec& codec, const Tensor& audio
   return out;
 }
 
-Tensor decode_batch(const CodecPass& pass, Codec& codec, const Tensor& codes, const Tensor& frames) {
+Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& codes, const Tensor& frames) {
   require(codes, "codes", DType::i32, 3, "[B, K, T]");
   const int64_t B = codes.dims[0], G = codes.dims[1], T = codes.dims[2], hop = codec.config().hop();
   const std::vector<int64_t> counts = counts_of(frames, "frames", B, T);
-  const DType dtype = codec.params().dtype();
+  const DType dtype = codec.dtype();
   const Tensor wav = new_tensor(pass.arena, dtype, {B, T * hop});
   fill_zero(wav);
   for (int64_t b = 0; b < B; ++b) {

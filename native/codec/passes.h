@@ -20,9 +20,9 @@ struct CodedBatch {
 };
 
 /** audio [B, S] in [-1, 1], samples ints [B] (absent: all S). @throws Shape or Data naming the argument. */
-CodedBatch encode_batch(const CodecPass& pass, Codec& codec, const Tensor& audio, const Tensor& samples);
+CodedBatch encode_batch(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples);
 
 /** codes ints [B, G, T], frames ints [B] (absent: all T) -> wav [B, T * hop], 0 beyond frames[b] * hop. @throws Shape or Data. */
-Tensor decode_batch(const CodecPass& pass, Codec& codec, const Tensor& codes, const Tensor& frames);
+Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& codes, const Tensor& frames);
 
 }  // namespace a2s

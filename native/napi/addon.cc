@@ -48,7 +48,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<codec_stream_new>(exports, "codecStreamNew");
   add<codec_stream_decode>(exports, "codecStreamDecode");
   add<codec_stream_restart>(exports, "codecStreamRestart");
-  add<dispose<CodecStream>>(exports, "codecStreamDispose");
+  add<dispose<StreamHolder>>(exports, "codecStreamDispose");
 
   add<params_list>(exports, "paramsList");
   add<params_read>(exports, "paramsRead");

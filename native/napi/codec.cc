@@ -38,16 +38,6 @@ CodecPass pass_of(Workspace& w) { return {w.context(), w.arena, &w.cancelled}; }
 
 Napi::Value deliver(Napi::Env env, NamedTensors& tensors) { return make_tensor_values(env, tensors); }
 
-NamedTensors decode_next(Workspace& w, CodecStream& stream, const Tensor& codes) {
-  if (codes.dtype != DType::i32 || codes.rank != 3 || codes.dims[0] != stream.state.B || codes.dims[2] < 1)
-    fail_shape("codec stream: codes: expected i32 [" + std::to_string(stream.state.B) + ", K, at least 1], got " +
-               name_of(codes.dtype) + " " + shape_string(codes.shape()));
-  Tape tape(w.context(), w.arena, Tape::Mode::infer);
-  // Not cancelled half-way: the state of some layers would be ahead of others.
-  Var* wav = stream.codec->decoder().forward(tape, stream.codec->dequantise(tape, codes), {}, &stream.state);
-  return {{"wav", keep(wav->value)}};
-}
-
 }  // namespace
 
 Napi::Value codec_new(const Napi::CallbackInfo& info) {
@@ -94,31 +84,28 @@ Napi::Value codec_decode(const Napi::CallbackInfo& info) {
 Napi::Value codec_stream_new(const Napi::CallbackInfo& info) {
   const int64_t streams = to_integer("codec stream: streams", info[1], 1, 65536, ErrorCode::Config);
   auto start = [codec = codec_of(info[0]), streams](Workspace& w) {
-    auto stream = std::make_shared<CodecStream>(codec);
-    codec->decoder().start(w.context(), stream->state, streams);
-    return stream;
+    return std::make_shared<StreamHolder>(w.context(), codec, streams);
   };
-  return submit(info.Env(), info[2], start, [](Napi::Env env, std::shared_ptr<CodecStream>& stream) -> Napi::Value {
-    const int64_t bytes = static_cast<int64_t>(stream->state.arena.capacity());
-    return make_handle(env, std::move(stream), bytes);
+  return submit(info.Env(), info[2], start, [](Napi::Env env, std::shared_ptr<StreamHolder>& holder) -> Napi::Value {
+    const int64_t bytes = static_cast<int64_t>(holder->stream.bytes());
+    return make_handle(env, std::move(holder), bytes);
   });
 }
 
 Napi::Value codec_stream_decode(const Napi::CallbackInfo& info) {
-  auto decode = [stream = object_of<CodecStream>("codec stream", info[0]),
+  auto decode = [holder = object_of<StreamHolder>("codec stream", info[0]),
                  codes = object_of<OwnedTensor>("codec stream: codes", info[1])](Workspace& w) {
-    return decode_next(w, *stream, codes->view);
+    // The tape has no flag: a portion is not cancelled half-way, where some layers would be ahead of others.
+    Tape tape(w.context(), w.arena, Tape::Mode::infer);
+    return NamedTensors{{"wav", keep(holder->stream.feed(tape, codes->view))}};
   };
   return submit(info.Env(), info[2], decode, deliver);
 }
 
 Napi::Value codec_stream_restart(const Napi::CallbackInfo& info) {
-  auto stream = object_of<CodecStream>("codec stream", info[0]);
   const int64_t index = to_integer("codec stream: index", info[1], 0, 65535, ErrorCode::Config);
-  auto restart = [stream, index](Workspace&) {
-    if (index >= stream->state.B)
-      fail_config("codec stream: index: expected below " + std::to_string(stream->state.B) + ", got " + std::to_string(index));
-    stream->codec->decoder().restart(stream->state, index);
+  auto restart = [holder = object_of<StreamHolder>("codec stream", info[0]), index](Workspace&) {
+    holder->stream.restart(index);
     return Done{};
   };
   return submit(info.Env(), info.Env().Undefined(), restart, deliver_done);

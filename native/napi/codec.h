@@ -1,6 +1,6 @@
 // The codec and its streaming decoder.
 #pragma once
-#include "codec/model.h"
+#include "codec/stream.h"
 #include "napi/handle.h"
 
 namespace a2s::js {
@@ -11,13 +11,14 @@ struct HandleKind<Codec> {
   static constexpr const char* name = "Codec";
 };
 
-/** A decoder that keeps its place, with the codec it belongs to. */
-struct CodecStream {
+/** A stream with the codec it belongs to. */
+struct StreamHolder {
+  StreamHolder(Context ctx, std::shared_ptr<Codec> of, int64_t streams) : codec(std::move(of)), stream(ctx, *codec, streams) {}
   std::shared_ptr<Codec> codec;
-  DecoderState state;
+  CodecStream stream;
 };
 template <>
-struct HandleKind<CodecStream> {
+struct HandleKind<StreamHolder> {
   static constexpr napi_type_tag tag{0x93f40ae2c86d517b, 0x5ba9e1740d32c6f8};
   static constexpr const char* name = "CodecStream";
 };
