@@ -1,7 +1,7 @@
 // `npm run generate`: writes what follows from the op table of the built addon: native/src/ops.gen.ts and docs/ops.md.
 // With --check it writes nothing and fails where a file is not what it would write.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,34 @@ function opTable() {
   const path = process.env.ALIGN2SPEAK_ADDON ?? join(root, 'native', 'build', 'Release', 'align2speak_native.node');
   if (!existsSync(path)) throw new Error(`generate: addon: expected the file ${path}, got none\n${hint}`);
   return createRequire(import.meta.url)(path).opTable();
+}
+
+/**
+ * What has a CUDA twin, by op: `{forward: true, backward: …}`. From the sources, not from the addon: what is generated must
+ * not depend on whether this machine has a CUDA compiler.
+ */
+function cudaTwins() {
+  const files = readdirSync(join(root, 'native'), { recursive: true }).filter((file) =>
+    /^(?!build).*_cuda\.cu$/.test(file),
+  );
+  const declarations = files.flatMap((file) => [
+    ...readFileSync(join(root, 'native', file), 'utf8').matchAll(/\bCudaTwin \w+\{(\w+),\s*([^;]+(?:;[^;]+)*?)\};/g),
+  ]);
+  return new Map(
+    declarations.map(([, op, functions]) => [op, { forward: true, backward: argumentsIn(functions) > 1 }]),
+  );
+}
+
+/** Number of arguments in a C++ argument list. */
+function argumentsIn(list) {
+  let depth = 0;
+  let count = 1;
+  for (const character of list) {
+    if ('([{'.includes(character)) depth++;
+    if (')]}'.includes(character)) depth--;
+    if (character === ',' && depth === 0) count++;
+  }
+  return count;
 }
 
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
@@ -92,10 +120,10 @@ const cell = (text) => text.replaceAll('|', '\\|');
 const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`;
 const mark = (yes) => (yes ? 'yes' : '–');
 
-function summaryRow(op) {
-  const link = `[${op.name}](#${op.name})`;
-  const cuda = `${mark(op.cudaForward)} / ${op.differentiable ? mark(op.cudaBackward) : ''}`.replace(/ \/ $/, '');
-  return row(link, op.summary, `f32 f64`, op.differentiable ? 'f32 f64' : '–', cuda);
+function summaryRow(op, twins) {
+  const { forward = false, backward = false } = twins.get(op.name) ?? {};
+  const cuda = op.differentiable ? `${mark(forward)} / ${mark(backward)}` : mark(forward);
+  return row(`[${op.name}](#${op.name})`, op.summary, 'f32 f64', op.differentiable ? 'f32 f64' : '–', cuda);
 }
 
 function argRow(arg, role) {
@@ -119,6 +147,7 @@ function section(op) {
 }
 
 function markdown(table) {
+  const twins = cudaTwins();
   return `# Operators
 
 Written by \`npm run generate\` from the contracts in \`native/ops/*/*.h\`; do not edit. Every op runs in f32, and in f64 as the
@@ -127,7 +156,7 @@ in camelCase. Axes stand in memory order, the last one contiguous; \`...\` is an
 
 | op | | forward | backward | CUDA forward / backward |
 | --- | --- | --- | --- | --- |
-${table.map(summaryRow).join('\n')}
+${table.map((op) => summaryRow(op, twins)).join('\n')}
 
 ${table.map(section).join('\n')}`;
 }

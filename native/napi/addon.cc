@@ -1,5 +1,6 @@
 // What the addon exports. Its only caller is src/, which gives these functions types, names and documentation.
 #include "napi/codec.h"
+#include "napi/codec_train.h"
 #include "napi/ops.h"
 #include "napi/optimizer.h"
 #include "napi/params.h"
@@ -45,6 +46,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<codec_encode>(exports, "codecEncode");
   add<codec_decode>(exports, "codecDecode");
   add<dispose<Codec>>(exports, "codecDispose");
+  add<codec_evaluate>(exports, "codecEvaluate");
+  add<codec_train>(exports, "codecTrain");
   add<codec_stream_new>(exports, "codecStreamNew");
   add<codec_stream_decode>(exports, "codecStreamDecode");
   add<codec_stream_restart>(exports, "codecStreamRestart");

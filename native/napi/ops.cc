@@ -214,8 +214,6 @@ Napi::Value op_table(const Napi::CallbackInfo& info) {
     object.Set("outputs", args_to_array(env, op->outputs));
     object.Set("attrs", attrs_to_array(env, op->attrs));
     object.Set("differentiable", op->backward != nullptr);
-    object.Set("cudaForward", op->cuda_forward != nullptr);
-    object.Set("cudaBackward", op->cuda_backward != nullptr);
   });
 }
 

@@ -1,6 +1,7 @@
 #include "napi/system.h"
 
 #include "core/cpu.h"
+#include "core/device.h"
 #include "napi/task.h"
 #include "napi/values.h"
 
@@ -17,6 +18,16 @@ const char* name_of(Isa isa) {
   return "baseline";
 }
 
+Napi::Object cuda(Napi::Env env) {
+  const Devices found = devices();
+  auto names = Napi::Array::New(env, static_cast<size_t>(found.count));
+  for (int i = 0; i < found.count; ++i) names.Set(static_cast<uint32_t>(i), device_name(i));
+  auto object = Napi::Object::New(env);
+  object.Set("devices", names);
+  object.Set("missing", found.missing);
+  return object;
+}
+
 }  // namespace
 
 Napi::Value info(const Napi::CallbackInfo& call) {
@@ -26,7 +37,7 @@ Napi::Value info(const Napi::CallbackInfo& call) {
   object.Set("threads", Engine::get().threads());
   object.Set("compiler", __VERSION__);
   object.Set("buildType", A2S_BUILD_TYPE);
-  object.Set("cuda", false);
+  object.Set("cuda", cuda(call.Env()));
   return object;
 }
 

@@ -36,7 +36,12 @@ export interface NativeInfo {
   threads: number;
   compiler: string;
   buildType: string;
-  cuda: boolean;
+  cuda: {
+    /** What the maker calls each GPU. */
+    devices: string[];
+    /** Why there are none; empty where there are. */
+    missing: string;
+  };
 }
 
 /** The contract of one op, as the core declares it; names are snake_case here. */
@@ -49,8 +54,6 @@ export interface OpContract {
   outputs: OpArg[];
   attrs: OpAttr[];
   differentiable: boolean;
-  cudaForward: boolean;
-  cudaBackward: boolean;
 }
 
 export interface OpArg {
@@ -163,6 +166,19 @@ export interface Binding {
     frames: TensorHandle | undefined,
     token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
+  codecEvaluate(
+    codec: CodecHandle,
+    wav: TensorHandle,
+    samples: TensorHandle | undefined,
+    token: CancelToken | undefined,
+  ): Promise<Named<NativeTensor>>;
+  codecTrain(
+    codec: CodecHandle,
+    wav: TensorHandle,
+    samples: TensorHandle | undefined,
+    loss: object,
+    token: CancelToken | undefined,
+  ): Promise<Named<NativeTensor | number>>;
   codecDispose(model: CodecHandle): void;
   codecStreamNew(model: CodecHandle, streams: number, token: MaybeToken): Promise<CodecStreamHandle>;
   codecStreamDecode(stream: CodecStreamHandle, codes: TensorHandle, token: MaybeToken): Promise<Named<NativeTensor>>;

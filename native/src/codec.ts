@@ -12,6 +12,24 @@ export interface CodedBatch {
   frames: Tensor;
 }
 
+/** All that lies between audio and audio. */
+export interface CodecParts extends CodedBatch {
+  /** `[B, C, T]` encoder output; C = groups * levels.length. */
+  latent: Tensor;
+  /** `[B, C, T]` values of the codes. */
+  dequantized: Tensor;
+  /** `[B, T·hopLength]`, 0 beyond the frames. */
+  wav: Tensor;
+}
+
+/** Weights of the reconstruction losses. */
+export interface CodecLoss {
+  /** Of the mean squared difference over the samples of whole frames. */
+  waveform?: number | undefined;
+  /** Factor of all gradients, e.g. one over the number of accumulated batches; default 1. */
+  weight?: number | undefined;
+}
+
 /** The codec: waveforms to groups of finite scalar codes and back. Items of a batch do not affect each other. */
 export class Codec extends Model {
   readonly config: CodecConfig;
@@ -78,6 +96,41 @@ export class Codec extends Model {
     const counts = frames && handleOf(frames, 'codec: frames');
     const result = await underSignal({ signal }, (token) => binding().codecDecode(this.#handle, ids, counts, token));
     return withTensors(result).wav as Tensor;
+  }
+
+  /**
+   * Encoder, quantiser and decoder as they are trained: the batch shares one buffer, at whose end the encoder repeats the
+   * last sample, so that the last codes of a shorter item differ from those that `encode` gives.
+   *
+   * @param wav `[B, S]` mono in [-1, 1], in the codec's dtype.
+   * @param samples i32 `[B]`; absent: all S.
+   * @throws as encode.
+   */
+  async forward(wav: Tensor, samples?: Tensor, { signal }: CallOptions = {}): Promise<CodecParts> {
+    const audio = handleOf(wav, 'codec: wav');
+    const counts = samples && handleOf(samples, 'codec: samples');
+    const parts = await underSignal({ signal }, (token) => binding().codecEvaluate(this.#handle, audio, counts, token));
+    return withTensors(parts) as unknown as CodecParts;
+  }
+
+  /**
+   * A forward and a backward pass. Adds `weight` times the gradients of the loss to those of the parameters; the gradient
+   * of the rounding is 1.
+   *
+   * @param batch `wav` `[B, S]` and `samples` `[B]`, as of forward.
+   * @throws as forward; ConfigError when no loss has a weight.
+   */
+  async lossBackward(
+    { wav, samples }: { wav: Tensor; samples?: Tensor | undefined },
+    loss: CodecLoss,
+    { signal }: CallOptions = {},
+  ): Promise<CodecParts & { loss: number }> {
+    const audio = handleOf(wav, 'codec: wav');
+    const counts = samples && handleOf(samples, 'codec: samples');
+    const trained = await underSignal({ signal }, (token) =>
+      binding().codecTrain(this.#handle, audio, counts, loss, token),
+    );
+    return withTensors(trained) as unknown as CodecParts & { loss: number };
   }
 
   /** A decoder of `streams` signals that takes codes in portions, with the weights as they are now. */

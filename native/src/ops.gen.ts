@@ -995,6 +995,30 @@ export const spectralConvergence: Op<
 > = op('spectral_convergence');
 
 /**
+ * Mean squared difference of two ragged batches of waveforms, every valid sample weighted alike.
+ *
+ * `loss = sum_b sum_{s < len[b]} (a[b,s] - b[b,s])^2 / max(sum_b len[b], 1)`
+ *
+ * @see elementary
+ */
+export const squaredError: Op<
+  {
+    /** `[B, S]` predicted */
+    a: Tensor;
+    /** `[B, S]` target */
+    b: Tensor;
+    /** `[B]` samples of each item; i32 */
+    lengths?: Tensor | undefined;
+  },
+  Record<never, never>,
+  {
+    /** `[1]` loss */
+    loss: Tensor;
+  },
+  'a' | 'b'
+> = op('squared_error');
+
+/**
  * Band-limited conversion of waveforms from one sample rate to another; samples outside an item are 0.
  *
  * `y[b,j] = sum_i x[b,i] h(j from/to - i),  h(t) = c sinc(c t) kaiser_beta(c t / zeros),  c = rolloff min(1, to/from);  So = ceil(S to / from)`

@@ -118,8 +118,10 @@ describe('a process or worker that leaves its work', () => {
 
 describe('the addon', () => {
   it('says what it is', () => {
-    expect(info()).toMatchObject({ version: '0.1.0', cuda: false });
-    expect(info().threads).toBeGreaterThan(0);
+    const { version, threads, cuda } = info();
+    expect(version).toBe('0.1.0');
+    expect(threads).toBeGreaterThan(0);
+    expect(cuda.devices.length > 0).toBe(cuda.missing === '');
   });
 
   it('is missed by name, with the remedy', () => {
