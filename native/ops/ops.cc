@@ -14,6 +14,7 @@
 #include "ops/sequence/sequence.h"
 #include "ops/snake/snake.h"
 #include "ops/spectral/spectral.h"
+#include "ops/squared_error/squared_error.h"
 #include "ops/token_logprobs/token_logprobs.h"
 #include "ops/weight_norm/weight_norm.h"
 #include "optim/adamw.h"
@@ -62,6 +63,7 @@ const std::vector<const Op*>& all_ops() {
       &log_mel,
       &masked_l1,
       &spectral_convergence,
+      &squared_error,
       &resample,
       &token_logprobs,
       &token_kl,

@@ -167,17 +167,17 @@ export interface Binding {
     token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
   codecEvaluate(
-    codec: CodecHandle,
-    wav: TensorHandle,
+    model: CodecHandle,
+    audio: TensorHandle,
     samples: TensorHandle | undefined,
-    token: CancelToken | undefined,
+    token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
   codecTrain(
-    codec: CodecHandle,
-    wav: TensorHandle,
+    model: CodecHandle,
+    audio: TensorHandle,
     samples: TensorHandle | undefined,
     loss: object,
-    token: CancelToken | undefined,
+    token: MaybeToken,
   ): Promise<Named<NativeTensor | number>>;
   codecDispose(model: CodecHandle): void;
   codecStreamNew(model: CodecHandle, streams: number, token: MaybeToken): Promise<CodecStreamHandle>;

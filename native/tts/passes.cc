@@ -66,8 +66,8 @@ Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& bat
   Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
   tape.cancel = pass.cancel;
   const Forward f = forward(tape, tts, batch);
-  Evaluation e{.text = f.prompts.text->value, .context = f.prompts.context->value, .hidden = f.decoded.hidden->value};
-  if (parts & want_logits) e.logits = tts.logits(tape, f.decoded.hidden)->value;
+  Evaluation e{.text = f.prompts.text->value, .context = tape.apply(mask_rows, {f.prompts.context, f.prompts.context_lengths})->value, .hidden = f.decoded.hidden->value};
+  if (parts & want_logits) e.logits = tape.apply(mask_rows, {tts.logits(tape, f.decoded.hidden), f.decoded.lengths})->value;
   if (parts & want_scores) {
     const TokenScores scores = score(tape, tts, batch, f, settings);
     e.logprobs = by_frame(tape, tts.config(), scores.logprobs)->value;

@@ -61,10 +61,10 @@ export const ttsConfig = z
       .describe('Rows of the text embedding; the last is the text EOS.'),
     maxPositions: size.default(2048).describe('Rows of the position tables, in steps.'),
     maskConvention: z
-      .enum(['outer', 'query'])
+      .enum(['outer', 'query', 'strict'])
       .default('outer')
       .describe(
-        'outer: padded queries and keys are masked. query: padded queries only, as in models of the first era.',
+        'outer: padded queries and keys are masked. query: padded queries only, as in models of the first era. strict: outer, and padding never enters a convolution.',
       ),
     localTransformer: localTransformer
       .nullable()

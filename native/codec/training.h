@@ -1,0 +1,34 @@
+// The codec as it is trained: one buffer for the batch, gradients straight through the rounding.
+#pragma once
+#include "codec/passes.h"
+
+namespace a2s {
+
+/** Everything between audio and audio. */
+struct CodecEvaluation {
+  Tensor latent;       // [B, GD, T]
+  Tensor codes;        // ints [B, G, T], 0 beyond frames[b]
+  Tensor frames;       // ints [B]: ceil(samples / hop)
+  Tensor dequantized;  // [B, GD, T]
+  Tensor wav;          // [B, T * hop], 0 beyond frames[b] * hop
+};
+
+/** Weights of the reconstruction losses; 0: not computed. */
+struct CodecLoss {
+  double waveform = 0;  // squared_error, over whole frames
+};
+
+struct CodecTrained {
+  double loss;
+  CodecEvaluation parts;
+};
+
+/** audio [B, S] in [-1, 1], samples ints [B] (absent: all S). Unlike encode_batch the items share one buffer, at whose end
+ *  the encoder repeats the last sample: the last codes of a shorter item differ from those it has alone.
+ *  @throws Shape or Data naming the argument. */
+CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples);
+
+/** Adds weight * d loss to the gradients. @throws as evaluate; Config when no loss has a weight. */
+CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss, double weight);
+
+}  // namespace a2s

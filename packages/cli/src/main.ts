@@ -1,0 +1,40 @@
+import { Align2SpeakError } from '@align2speak/contracts';
+import { Command, CommanderError } from 'commander';
+import { compareFolder } from './golden.js';
+import { printReport } from './golden-report.js';
+
+/**
+ * Runs one command line.
+ *
+ * @param argv arguments without the interpreter and the program
+ * @returns the exit code: 0 done, 1 a check failed or the input was refused, 2 the command line is wrong
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = new Command('align2speak')
+    .description('Adapts a codec-token text-to-speech model to a new language.')
+    .exitOverride();
+  program
+    .command('golden <folder>')
+    .description(
+      'Runs the computation that a folder of golden tensors records, and prints the largest error of each tensor.',
+    )
+    .option('--dtype <type>', 'precision of the computation: f32 or f64', 'f32')
+    .action(async (folder: string, { dtype }: { dtype: string }) => {
+      if (dtype !== 'f32' && dtype !== 'f64')
+        throw new CommanderError(2, 'dtype', `--dtype: expected f32 or f64, got ${dtype}`);
+      code = printReport(await compareFolder(folder, dtype)) ? 0 : 1;
+    });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.code === 'dtype') console.error(error.message);
+      return error.exitCode === 0 ? 0 : 2;
+    }
+    if (!(error instanceof Align2SpeakError)) throw error;
+    console.error(error.message);
+    return 1;
+  }
+}
