@@ -63,7 +63,9 @@ Devices list() {
   const cudaError_t status = cudaGetDeviceCount(&found.count);
   if (status == cudaSuccess) return found;
   cudaGetLastError();
-  return {0, std::string("no GPU: ") + cudaGetErrorString(status)};
+  int version = 0;  // stays 0 where there is no driver
+  cudaDriverGetVersion(&version);
+  return {0, version ? std::string("no GPU: ") + cudaGetErrorString(status) : "no CUDA driver on this machine"};
 }
 
 std::string name(int index) {

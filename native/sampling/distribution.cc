@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <type_traits>
 
 #include "core/math.h"
+#include "sampling/bisection.h"
 
 namespace a2s {
 namespace {
@@ -15,33 +14,6 @@ namespace {
 
 template <class T>
 constexpr T kInf = std::numeric_limits<T>::infinity();
-
-/** Integers in the order of the floating-point numbers they stand for; its own inverse but for the type. */
-template <class T>
-using Key = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
-template <class To, class From>
-A2S_INLINE To reinterpret(From x) {
-  To y;
-  std::memcpy(&y, &x, sizeof y);
-  return y;
-}
-template <class I>
-A2S_INLINE I fold(I bits) {
-  return bits ^ ((bits >> (8 * sizeof(I) - 1)) & std::numeric_limits<I>::max());
-}
-template <class T>
-A2S_INLINE Key<T> key_of(T x) {
-  return fold(reinterpret<Key<T>>(x));
-}
-template <class T>
-A2S_INLINE T from_key(Key<T> key) {
-  return reinterpret<T>(fold(key));
-}
-/** Rounded down, without overflow. */
-template <class I>
-A2S_INLINE I midpoint(I low, I high) {
-  return (low & high) + ((low ^ high) >> 1);
-}
 
 /** Least and greatest of the elements above -inf. */
 template <class T>
@@ -91,27 +63,10 @@ A2S_INLINE Tail<T> tail_from(const T* z, const T* w, int64_t V, T t) {
 // Selection by bisection: each step is one vectorised pass, and it ends as soon as the kept set is known, after about a
 // dozen of them. No copy, no order of elements, exact.
 
-/** A limit that moves between two others: low <= every kept element, high > some of them. */
-template <class T>
-struct Bisection {
-  T low, high;
-  int steps = 0;
-
-  bool open() const { return key_of(high) - 1 > key_of(low); }
-  /** Halves the interval, first by value, which is fastest on logits, then by representable numbers, which ends. */
-  T middle() {
-    if (++steps < 16) {
-      const T mid = low + (high - low) / 2;
-      if (low < mid && mid < high) return mid;
-    }
-    return from_key<T>(midpoint(key_of(low), key_of(high)));
-  }
-};
-
 /** A limit that keeps the k largest elements and what ties with them; all finite ones when there are no more than k. */
 template <class T>
 A2S_INLINE T kth_largest(const T* z, int64_t V, int64_t k, Range<T> range) {
-  Bisection<T> b{range.bottom, from_key<T>(key_of(range.top) + 1)};
+  auto b = Bisection<T>::from_to(range.bottom, range.top);
   while (b.open()) {
     const T mid = b.middle();
     const Key<T> count = count_from(z, V, mid);
@@ -124,7 +79,7 @@ A2S_INLINE T kth_largest(const T* z, int64_t V, int64_t k, Range<T> range) {
 /** The highest limit >= from whose elements weigh at least `target` together. */
 template <class T>
 A2S_INLINE T heaviest(const T* z, const T* w, int64_t V, T from, T top, T target) {
-  Bisection<T> b{from, from_key<T>(key_of(top) + 1)};
+  auto b = Bisection<T>::from_to(from, top);
   Key<T> inside = static_cast<Key<T>>(V), above = 0;  // elements >= low, >= high
   while (b.open() && inside - above > 1) {
     const T mid = b.middle();
