@@ -111,6 +111,7 @@ describe('a process or worker that leaves its work', () => {
     ['throw', 1, ''],
     ['drain', 0, '3 results'],
     ['terminate', 0, '2 results'],
+    ['worker', 0, '2 results and 2'],
   ])('ends cleanly: %s', { timeout: 30_000 }, async (ending, code, output) => {
     for (let i = 0; i < 5; i++) expect(await leave(ending)).toEqual({ code, output });
   });
