@@ -4,7 +4,17 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 // The C++ runner prints a line for each of its checks; they are run once and shown here as one test for each op.
-const runner = fileURLToPath(new URL('../build/align2speak_check', import.meta.url));
+// CUDA twins run on a GPU where there is one, and everywhere on an emulation of its threads.
+const runs = [
+  'align2speak_check ops',
+  'align2speak_check golden',
+  'align2speak_check unit',
+  'align2speak_check ops --device cuda',
+  'align2speak_check golden --device cuda',
+  'align2speak_simt ops --device cuda',
+  'align2speak_simt golden --device cuda',
+];
+const pathOf = (runner: string) => fileURLToPath(new URL(`../build/${runner}`, import.meta.url));
 
 interface Check {
   state: 'ok' | 'FAIL' | 'skip';
@@ -13,24 +23,33 @@ interface Check {
 }
 
 function run(command: string): { checks: Check[]; status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync(runner, [command], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const [runner, ...args] = command.split(' ');
+  const { status, stdout, stderr } = spawnSync(pathOf(runner!), args, { encoding: 'utf8', maxBuffer: 2 ** 26 });
   const lines = [...stdout.matchAll(/^(ok|FAIL|skip) ([^:\n]+): (.*)$/gm)];
   const checks = lines.map(([, state, group, text]) => ({ state, group, text }) as Check);
   return { checks, status, output: stdout.slice(-2000) + stderr };
 }
 
-if (!existsSync(runner))
-  throw new Error(`ops.test: runner: expected the file ${runner}, got none\nhint: npm run setup`);
+if (!existsSync(pathOf('align2speak_check')))
+  throw new Error(`ops.test: runner: expected the file ${pathOf('align2speak_check')}, got none\nhint: npm run setup`);
 
-describe.each(['ops', 'golden', 'unit'])('align2speak_check %s', (command) => {
+describe.each(runs)('%s', (command) => {
+  if (!existsSync(pathOf(command.split(' ')[0]!))) {
+    it('emulates a GPU', (context) => context.skip('the emulation is not built: this system cannot switch contexts'));
+    return;
+  }
   const { checks, status, output } = run(command);
   for (const group of new Set(checks.map((check) => check.group))) {
     const all = checks.filter((check) => check.group === group);
     const failures = all.filter(({ state }) => state === 'FAIL').map(({ text }) => text);
-    const skips = all.filter(({ state }) => state === 'skip');
-    const ran = all.length - skips.length;
+    const ran = all.filter(({ state }) => state !== 'skip').length;
     if (ran > 0) it(`${group}: ${ran} checks`, () => expect(failures).toEqual([]));
-    for (const { text } of skips) it(`${group}: ${text}`, (context) => context.skip(text));
+  }
+
+  const skips = checks.filter(({ state }) => state === 'skip');
+  for (const text of new Set(skips.map((check) => check.text))) {
+    const groups = skips.filter((check) => check.text === text).map(({ group }) => group);
+    it(`${groups.length > 1 ? `${groups.length} ops` : groups[0]}: ${text}`, (context) => context.skip(text));
   }
 
   it('ends with totals that are those of its lines', () => {
