@@ -1,5 +1,12 @@
-import { CheckpointError, codecConfig, DeviceError, parseConfig, ShapeError } from '@align2speak/contracts';
-import { Codec, Tensor } from '@align2speak/native';
+import {
+  CheckpointError,
+  ConfigError,
+  codecConfig,
+  DeviceError,
+  parseConfig,
+  ShapeError,
+} from '@align2speak/contracts';
+import { Codec, Optimizer, Tensor } from '@align2speak/native';
 import { describe, expect, it } from 'vitest';
 import { ints } from './tiny-tts.js';
 
@@ -89,6 +96,29 @@ describe('codec', () => {
     const wrong = { ...state, 'vector_quantizer.fsqs.0.num_levels': await ints([5, 5], [1, 2, 1]) };
     await expect(other.load(wrong)).rejects.toThrow(CheckpointError);
     await expect(other.load(wrong)).rejects.toThrow('num_levels: expected 5,4, got 5,5');
+  });
+
+  it('learns to reconstruct', async () => {
+    const codec = await Codec.create(config, { seed: 5 });
+    const optimizer = Optimizer.create(codec, { weightDecay: 0 });
+    const batch = { wav: await Tensor.from(wave(160), [2, 80]), samples: await ints([80, 61], [2]) };
+    const losses: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      await codec.zeroGrad();
+      losses.push((await codec.lossBackward(batch, { waveform: 1 })).loss);
+      await optimizer.step({ lr: 3e-3, clipNorm: 1 });
+    }
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2);
+    const parts = await codec.forward(batch.wav, batch.samples);
+    expect(Object.fromEntries(Object.entries(parts).map(([name, { shape }]) => [name, shape]))).toEqual({
+      latent: [2, 6, 10],
+      codes: [2, 3, 10],
+      frames: [2],
+      dequantized: [2, 6, 10],
+      wav: [2, 80],
+    });
+    await expect(codec.lossBackward(batch, {})).rejects.toThrow(ConfigError);
+    await expect(codec.lossBackward(batch, { mel: 1 } as object)).rejects.toThrow('codec: loss: mel: expected a known');
   });
 
   it.each([
