@@ -4,6 +4,25 @@ import { type TtsHints, ttsConfigFromWeights } from '@align2speak/tts';
 import { z } from 'zod';
 import type { GoldenFolder } from './golden.js';
 
+/** A recorded greedy generation. */
+const generateSchema = z.looseObject({
+  guidance: z.number(),
+  min_frames: z.int(),
+  max_frames: z.int(),
+  local: z.boolean(),
+  prior: z
+    .object({
+      epsilon: z.number(),
+      look_ahead: z.int(),
+      start_after: z.int(),
+      sink: z.int(),
+      stuck: z.int(),
+      estimate_layers: z.array(z.int()),
+      apply_layers: z.array(z.int()),
+    })
+    .nullish(),
+});
+
 /** What README.json says that shapes do not. Everything else in it describes the file for people. */
 const readmeSchema = z.looseObject({
   heads: z.int(),
@@ -26,6 +45,7 @@ const readmeSchema = z.looseObject({
   unconditional: z.array(z.int()).nullish(),
   prior: z.object({ scaling: z.number(), blend: z.number(), eps: z.number(), strict: z.boolean() }).nullish(),
   alignment_layers: z.array(z.int()).nullish(),
+  generate: generateSchema.nullish(),
 });
 type Readme = z.infer<typeof readmeSchema>;
 
@@ -42,6 +62,7 @@ export async function runTts(folder: GoldenFolder): Promise<void> {
   await model.load(await folder.weightTensors());
   const batch = await readBatch(folder, readme);
   await compareForward(folder, model, batch);
+  await compareGeneration(folder, model, readme.generate);
   await compareLosses(folder, model, { batch, readme });
   model.dispose();
 }
@@ -89,10 +110,10 @@ async function compareForward(folder: GoldenFolder, model: Tts, batch: TtsBatch)
   await folder.output('context', parts.context);
   await folder.output('decoder', parts.hidden);
   await folder.output('logits', parts.logits);
-  await folder.output('logprobs', parts.logprobs);
+  await folder.output('logprobs', await byStep(parts.logprobs, model.config.frameStacking));
   if (folder.has('out.local_logprobs')) {
     const { logprobs } = await model.forward(batch, ['logprobs'], { heads: 'local' });
-    await folder.output('local_logprobs', logprobs);
+    await folder.output('local_logprobs', await byStep(logprobs, model.config.frameStacking));
   }
   if (folder.has('out.unconditional')) {
     const samples = batch.codes.shape[0]!;
@@ -100,6 +121,49 @@ async function compareForward(folder: GoldenFolder, model: Tts, batch: TtsBatch)
     const { hidden } = await model.forward({ ...batch, unconditional }, ['hidden']);
     await folder.output('unconditional', hidden);
   }
+}
+
+async function compareGeneration(folder: GoldenFolder, model: Tts, recorded: Readme['generate']): Promise<void> {
+  if (!recorded || !folder.has('in.generate_text')) return;
+  const { prior } = recorded;
+  const prompts = {
+    text: await folder.ints('in.generate_text'),
+    textLengths: await folder.ints('in.generate_text_len'),
+    contextCodes: await folder.ints('in.generate_context_codes'),
+    contextLengths: await folder.ints('in.generate_context_len'),
+  };
+  const generated = await model.generate(prompts, {
+    maxFrames: recorded.max_frames,
+    heads: recorded.local ? 'local' : 'parallel',
+    sampling: { temperature: 0, guidance: recorded.guidance, minFrames: recorded.min_frames },
+    prior: prior
+      ? {
+          epsilon: prior.epsilon,
+          lookAhead: prior.look_ahead,
+          startAfter: prior.start_after,
+          sink: prior.sink,
+          stuck: prior.stuck,
+          estimateLayers: prior.estimate_layers,
+          applyLayers: prior.apply_layers,
+          exact: true,
+        }
+      : undefined,
+  });
+  await folder.codes('generated', generated.codes);
+  await folder.codes('generated_len', generated.lengths);
+}
+
+/** `[B, K, S·U]` by frames as `[B, S·K, U]` by steps of S frames, slot after slot. */
+async function byStep(logprobs: Tensor, stack: number): Promise<Tensor | Float64Array> {
+  if (stack === 1) return logprobs;
+  const [, codebooks, frames] = logprobs.shape as [number, number, number];
+  const values = await logprobs.toArray();
+  const steps = frames / stack;
+  return Float64Array.from(values, (_, i) => {
+    const [b, head, u] = [Math.floor(i / (codebooks * frames)), Math.floor(i / steps) % (codebooks * stack), i % steps];
+    const [slot, k] = [Math.floor(head / codebooks), head % codebooks];
+    return values[(b * codebooks + k) * frames + u * stack + slot]!;
+  });
 }
 
 async function compareLosses(folder: GoldenFolder, model: Tts, { batch, readme }: { batch: TtsBatch; readme: Readme }) {
