@@ -3,9 +3,9 @@
  *
  * Calls run one after another on one engine thread per process, in the order they were made.
  */
-export type { DType, NativeInfo, TensorArray } from './binding.js';
+export type { NativeInfo, TensorArray } from './binding.js';
 export { Codec } from './codec.js';
-export { type CallOptions, info, setThreads } from './engine.js';
+export { info, setThreads } from './engine.js';
 export type { NamedTensors } from './model.js';
 export * as ops from './ops.gen.js';
 export { Optimizer, type OptimizerState } from './optimizer.js';
