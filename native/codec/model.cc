@@ -44,7 +44,7 @@ std::vector<Codec::Buffer> Codec::buffers() const {
   return all;
 }
 
-Codec::Encoded Codec::encode(Tape& tape, const Tensor& audio, const Tensor& samples) {
+Codec::Encoded Codec::encode(Tape& tape, const Tensor& audio, const Tensor& samples) const {
   check_audio(audio, samples, params_.dtype());
   const int64_t B = audio.dims[0], S = audio.dims[1], hop = config_.hop();
   auto count = [&](int64_t b) { return samples ? samples.as<int32_t>()[b] : S; };
@@ -71,12 +71,12 @@ Var* Codec::levels(Tape& tape) const {
   return tape.constant(t);
 }
 
-Codec::Quantised Codec::quantise(Tape& tape, Var* latent, const Tensor& frames) {
+Codec::Quantised Codec::quantise(Tape& tape, Var* latent, const Tensor& frames) const {
   auto [dequantized, codes, unused1, unused2] = tape.apply_all(fsq_encode, {latent, levels(tape), frames ? tape.constant(frames) : nullptr});
   return {dequantized, codes->value};
 }
 
-Var* Codec::dequantise(Tape& tape, const Tensor& codes, const Tensor& frames) {
+Var* Codec::dequantise(Tape& tape, const Tensor& codes, const Tensor& frames) const {
   if (codes.rank == 3 && codes.dims[1] != config_.groups)
     fail_shape("codec dequantise: codes: expected " + std::to_string(config_.groups) + " codebooks, got " + shape_string(codes.shape()));
   Var* y = tape.apply(fsq_decode, {tape.constant(codes), levels(tape), frames ? tape.constant(frames) : nullptr});
@@ -86,6 +86,6 @@ Var* Codec::dequantise(Tape& tape, const Tensor& codes, const Tensor& frames) {
   return tape.constant(wide);
 }
 
-Var* Codec::decode(Tape& tape, Var* dequantized, const Tensor& frames) { return decoder_.forward(tape, dequantized, frames); }
+Var* Codec::decode(Tape& tape, Var* dequantized, const Tensor& frames) const { return decoder_.forward(tape, dequantized, frames); }
 
 }  // namespace a2s

@@ -1,0 +1,34 @@
+// Decoding in portions: speech while its codes are still being generated, and long speech in bounded memory.
+//
+// Portions of any sizes give, one after the other, the same bits as one call of Codec::decode: each convolution keeps the
+// last inputs that later outputs still see, and each of its outputs is summed in an order that does not depend on where
+// a portion begins.
+#pragma once
+#include "codec/model.h"
+
+namespace a2s {
+
+class CodecStream {
+ public:
+  /** `streams` decodings side by side, each before its first frame. Weights are folded here: later changes of the codec's
+   *  parameters do not reach the stream. The codec must outlive it. */
+  CodecStream(Context ctx, const Codec& codec, int64_t streams);
+
+  int64_t streams() const { return state_.B; }
+  /** Bytes of weights and state. */
+  size_t bytes() const { return state_.arena.capacity(); }
+
+  /** The next frames of every stream, codes ints [streams, G, n], n >= 1 -> wav [streams, n * hop] in the tape's arena.
+   *  The tape must be in infer mode. @throws Shape for such codes as these are not; the streams are then as before.
+   *  Data, or Cancelled when the tape is, in the middle of the work: every stream must then be restarted. */
+  Tensor feed(Tape& tape, const Tensor& codes);
+
+  /** Stream b is before its first frame again. */
+  void restart(int64_t b);
+
+ private:
+  const Codec& codec_;
+  DecoderState state_;
+};
+
+}  // namespace a2s
