@@ -2,7 +2,7 @@ import { type CodecConfig, DataError } from '@align2speak/contracts';
 import { codecConfigFromWeights } from '@align2speak/codec';
 import { Codec } from '@align2speak/native';
 import { z } from 'zod';
-import type { GoldenFolder } from './golden.js';
+import type { GoldenFolder } from './golden-folder.js';
 
 /** Encoder, codes, decoder, and the gradients of the mean squared error. */
 export async function runCodec(folder: GoldenFolder): Promise<void> {

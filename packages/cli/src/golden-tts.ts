@@ -2,7 +2,7 @@ import { DataError, type TtsConfig } from '@align2speak/contracts';
 import { type NamedTensors, Tensor, Tts, type TtsBatch, type TtsLoss } from '@align2speak/native';
 import { type TtsHints, ttsConfigFromWeights } from '@align2speak/tts';
 import { z } from 'zod';
-import type { GoldenFolder } from './golden.js';
+import type { GoldenFolder } from './golden-folder.js';
 
 /** A recorded greedy generation. */
 const generateSchema = z.looseObject({
