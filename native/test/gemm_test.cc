@@ -103,9 +103,9 @@ TEST(gemm_epilogue) {
 }
 
 TEST(gemm_reads_overlapping_rows_and_groups) {
-  // Windows of 3 frames of 5 channels over 2 padded items of 9 frames: row (b, t) starts at frame t of item b.
+  // Windows of 3 frames of 13 channels over 2 padded items of 9 frames: row (b, t) starts at frame t of item b.
   Context ctx = test_context();
-  const int64_t items = 2, frames = 9, channels = 5, taps = 3, windows = frames - taps + 1, N = 34, K = taps * channels;
+  const int64_t items = 2, frames = 9, channels = 13, taps = 3, windows = frames - taps + 1, N = 34, K = taps * channels;
   const auto x = noise<float>(items * frames * channels, 1), w = noise<float>(N * K, 2), dy = noise<float>(items * windows * N, 3);
   const Matrix<float> rows{x.data(), channels, false, windows, frames * channels};
   std::vector<float> y(items * windows * N), dw(N * K), gathered;
