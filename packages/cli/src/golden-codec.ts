@@ -1,5 +1,5 @@
-import { type CodecConfig, DataError } from '@align2speak/contracts';
 import { codecConfigFromWeights } from '@align2speak/codec';
+import { type CodecConfig, DataError } from '@align2speak/contracts';
 import { Codec } from '@align2speak/native';
 import { z } from 'zod';
 import type { GoldenFolder } from './golden-folder.js';
@@ -20,7 +20,10 @@ export async function runCodec(folder: GoldenFolder): Promise<void> {
   await folder.codes('codes', codebookFirst(await parts.codes.toArray(), parts.codes.shape));
   await folder.output('dequantized', parts.dequantized);
   await folder.output('wav', parts.wav);
-  await folder.codes('wav_len', frames.map((count) => count * hop));
+  await folder.codes(
+    'wav_len',
+    frames.map((count) => count * hop),
+  );
   await folder.output('loss', [parts.loss]);
   await folder.gradients('grad.', await codec.gradients());
   codec.dispose();
@@ -29,7 +32,8 @@ export async function runCodec(folder: GoldenFolder): Promise<void> {
 async function hintsOf(folder: GoldenFolder): Promise<Partial<CodecConfig>> {
   const where = `${folder.path}/README.json`;
   const sampleRate = z.int().optional().safeParse(folder.readme.sample_rate);
-  if (!sampleRate.success) throw new DataError({ where, what: 'sample_rate', expected: 'Hz', got: String(folder.readme.sample_rate) });
+  if (!sampleRate.success)
+    throw new DataError({ where, what: 'sample_rate', expected: 'Hz', got: String(folder.readme.sample_rate) });
   const levels = Array.from(await folder.weights.int32('vector_quantizer.fsqs.0.num_levels'));
   return { levels, ...(sampleRate.data && { sampleRate: sampleRate.data }) };
 }

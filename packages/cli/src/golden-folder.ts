@@ -19,7 +19,11 @@ export class GoldenFolder {
   readonly #grads: WeightsFile;
   readonly #used = new Set<string>();
 
-  private constructor(path: string, dtype: 'f32' | 'f64', parts: { readme: Record<string, unknown>; files: WeightsFile[] }) {
+  private constructor(
+    path: string,
+    dtype: 'f32' | 'f64',
+    parts: { readme: Record<string, unknown>; files: WeightsFile[] },
+  ) {
     this.path = path;
     this.dtype = dtype;
     this.readme = parts.readme;
@@ -100,7 +104,11 @@ export class GoldenFolder {
     return { folder: this.path, comparisons: this.comparisons, unknown: all.filter((name) => !this.#used.has(name)) };
   }
 
-  async #compare(file: WeightsFile, name: string, { ours, tolerance }: { ours: Tensor | ArrayLike<number>; tolerance: number }) {
+  async #compare(
+    file: WeightsFile,
+    name: string,
+    { ours, tolerance }: { ours: Tensor | ArrayLike<number>; tolerance: number },
+  ) {
     const array = ours instanceof Tensor ? await ours.toArray() : ours;
     this.#used.add(name);
     this.comparisons.push({ name, error: relativeError(array, await file.float64(name)), tolerance });
@@ -111,6 +119,12 @@ async function readReadme(path: string): Promise<Record<string, unknown>> {
   try {
     return z.record(z.string(), z.unknown()).parse(JSON.parse(await readFile(path, 'utf8')));
   } catch (cause) {
-    throw new DataError({ where: path, what: 'file', expected: 'a JSON object', got: (cause as Error).message.split('\n')[0]!, cause });
+    throw new DataError({
+      where: path,
+      what: 'file',
+      expected: 'a JSON object',
+      got: (cause as Error).message.split('\n')[0]!,
+      cause,
+    });
   }
 }

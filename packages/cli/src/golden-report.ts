@@ -41,6 +41,8 @@ export function printReport({ folder, comparisons, unknown }: GoldenReport): boo
   for (const name of unknown) console.log(`${name.padEnd(width)}  unknown tensor  FAILED`);
   const passed = comparisons.length - failed.length;
   const worst = Math.max(...comparisons.map(({ error }) => error));
-  console.log(`${folder}: ${passed} of ${comparisons.length} tensors agree, ${unknown.length} unknown; largest error ${worst.toExponential(1)}`);
+  console.log(
+    `${folder}: ${passed} of ${comparisons.length} tensors agree, ${unknown.length} unknown; largest error ${worst.toExponential(1)}`,
+  );
   return comparisons.length > 0 && failed.length === 0 && unknown.length === 0;
 }

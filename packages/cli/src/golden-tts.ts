@@ -54,7 +54,12 @@ export async function runTts(folder: GoldenFolder): Promise<void> {
   const parsed = readmeSchema.safeParse(folder.readme);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new DataError({ where: `${folder.path}/README.json`, what: issue!.path.join('.'), expected: issue!.message, got: 'something else' });
+    throw new DataError({
+      where: `${folder.path}/README.json`,
+      what: issue!.path.join('.'),
+      expected: issue!.message,
+      got: 'something else',
+    });
   }
   const readme = parsed.data;
   const config = ttsConfigFromWeights(folder.weights.tensors, hintsOf(readme, folder), folder.path);
@@ -100,7 +105,9 @@ async function readBatch(folder: GoldenFolder, { group, unconditional }: Readme)
     contextCodes: await folder.ints('in.context_codes'),
     contextLengths: await folder.ints('in.context_len'),
     group,
-    unconditional: unconditional ? await Tensor.from(Int32Array.from(unconditional), [unconditional.length]) : undefined,
+    unconditional: unconditional
+      ? await Tensor.from(Int32Array.from(unconditional), [unconditional.length])
+      : undefined,
   };
 }
 

@@ -17,11 +17,15 @@ const failures = async (folder: string) => {
 
 describe('golden folders', () => {
   // The fourth, golden-prior, needs a prior in the policy loss, which only the core's own tests pass in.
-  it.each(['codec/golden-small', 'tts/golden-koel', 'tts/golden-multi', 'tts/golden-stacked'])('%s agrees', async (folder) => {
-    expect(await failures(own(folder))).toEqual([]);
-  });
+  it.each(['codec/golden-small', 'tts/golden-koel', 'tts/golden-multi', 'tts/golden-stacked'])(
+    '%s agrees',
+    async (folder) => {
+      expect(await failures(own(folder))).toEqual([]);
+    },
+  );
 
-  const published = process.env.ALIGN2SPEAK_GOLDEN ?? fileURLToPath(new URL('../../../../shared/golden', import.meta.url));
+  const published =
+    process.env.ALIGN2SPEAK_GOLDEN ?? fileURLToPath(new URL('../../../../shared/golden', import.meta.url));
   it.for(['magpie', 'nanocodec'])("%s, computed by NVIDIA's modules, agrees", async (name, context) => {
     const folder = join(published, name);
     if (!(await readFile(join(folder, 'README.json')).catch(() => undefined))) {
@@ -96,7 +100,9 @@ describe('a folder that is not right', () => {
     await restore();
   });
   it('is refused by name where a weight is missing', async () => {
-    const restore = await change('weights.safetensors', (tensors) => tensors.delete('audio_encoder.pre_conv.conv.bias'));
+    const restore = await change('weights.safetensors', (tensors) =>
+      tensors.delete('audio_encoder.pre_conv.conv.bias'),
+    );
     await expect(compareFolder(folder, 'f32')).rejects.toThrow(/audio_encoder\.pre_conv\.conv\.bias/);
     await restore();
   });
