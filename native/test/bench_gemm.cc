@@ -1,5 +1,7 @@
 // Matrix products of the shapes of training and decoding. "cold": each product uses another copy of the weight, over
 // 144 MB of them, so that weights stream from memory as they do when a model decodes.
+#include <algorithm>
+
 #include "ops/gemm/gemm.h"
 #include "test/bench.h"
 #include "test/test.h"
@@ -37,21 +39,24 @@ std::vector<Shape> shapes() {
 
 /** Everything a product works on; its weights hold any packed form too, because only their extent matters for time. */
 struct Operands {
-  std::vector<float> weights, x, y;
+  Arena memory;  // on large pages, as a model's parameters are
   int64_t size, copies, next = 0;
+  float *weights, *x, *y;
 
-  explicit Operands(const Shape& s) : size(packed_size<float>(s.K, s.N)) {
-    copies = s.cold ? (36 << 20) / size : 1;
-    weights.assign(static_cast<size_t>(size * copies), 0.01f);
-    x.assign(static_cast<size_t>(s.M * s.K), 0.5f);
-    y.resize(static_cast<size_t>(s.M * s.N));
+  explicit Operands(const Shape& s) : size(packed_size<float>(s.K, s.N)), copies(s.cold ? (36 << 20) / size : 1) {
+    weights = memory.alloc<float>(size * copies);
+    x = memory.alloc<float>(s.M * s.K);
+    y = memory.alloc<float>(s.M * s.N);
+    std::fill_n(weights, size * copies, 0.01f);
+    std::fill_n(x, s.M * s.K, 0.5f);
+    std::fill_n(y, s.M * s.N, 0.f);
   }
   void multiply(const Shape& s) {
-    const float* w = weights.data() + next++ % copies * size;
-    const Matrix<float> a = s.form[0] == 'T' ? Matrix<float>{x.data(), s.M, true} : Matrix<float>{x.data(), s.K};
-    if (s.packed) gemm(test_context(), s.M, a, Packed<float>{w, s.K, s.N}, y.data(), s.N);
-    else if (s.form[1] == 'T') gemm(test_context(), s.M, s.N, s.K, a, {w, s.K, true}, y.data(), s.N);
-    else gemm(test_context(), s.M, s.N, s.K, a, {w, s.N}, y.data(), s.N);
+    const float* w = weights + next++ % copies * size;
+    const Matrix<float> a = s.form[0] == 'T' ? Matrix<float>{x, s.M, true} : Matrix<float>{x, s.K};
+    if (s.packed) gemm(test_context(), s.M, a, Packed<float>{w, s.K, s.N}, y, s.N);
+    else if (s.form[1] == 'T') gemm(test_context(), s.M, s.N, s.K, a, {w, s.K, true}, y, s.N);
+    else gemm(test_context(), s.M, s.N, s.K, a, {w, s.N}, y, s.N);
   }
 };
 
