@@ -136,4 +136,36 @@ inline Pass run_pass(Tape& tape, const Tts& tts, const TtsBatch& batch) {
   return p;
 }
 
+/** The configurations that differ in what the incremental form has to get right. */
+inline std::vector<std::pair<std::string, TtsConfig>> variants() {
+  TtsConfig plain = small_config(), koel = small_config(), multi = small_config(), stacked = small_config();
+  koel.model_type = ModelType::decoder_context, koel.context_layers = 0, koel.decoder_kernel = 3, koel.encoder_causal = false;
+  koel.cross_heads = 4, koel.cross_head_dim = 4;
+  multi.model_type = ModelType::multi_encoder, multi.transcript_decoder_layers = {0, 2}, multi.context_decoder_layers = {1};
+  stacked.frame_stacking = 2, stacked.decoder_kernel = 3;
+  stacked.local_transformer = LocalTransformerConfig{.layers = 2, .heads = 2, .d_model = 8, .d_ffn = 12, .max_positions = 8};
+  return {{"plain", plain}, {"koel", koel}, {"multi", multi}, {"stacked", stacked}};
+}
+
+/** Largest |a - b|. */
+inline double distance(const Tensor& a, const Tensor& b) {
+  double worst = 0;
+  for (int64_t i = 0; i < b.size(); ++i) worst = std::max(worst, std::fabs(element(a, i) - element(b, i)));
+  return worst;
+}
+
+inline GenerateSettings settings_of(const TtsConfig& config, Sampling sampling) {
+  GenerateSettings s;
+  s.sampling = sampling;
+  s.max_frames = 12 * config.frame_stacking;
+  s.seed = 3;
+  return s;
+}
+
+inline Tensor ids_from(int32_t first, int64_t count, Arena& arena) {
+  Tensor t = new_tensor(arena, DType::i32, {count});
+  for (int64_t i = 0; i < count; ++i) t.as<int32_t>()[i] = first + static_cast<int32_t>(i);
+  return t;
+}
+
 }  // namespace a2s::test
