@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include "codec/stream.h"
+
 namespace a2s {
 namespace {
+
+constexpr int64_t kPortion = 16;  // frames decoded at a time: bounds the memory of activations, and keeps them in the caches
 
 /** Counts of valid elements of B items, each in 0 .. most; all `most` when there is no tensor. */
 std::vector<int64_t> counts_of(const Tensor& counts, const char* name, int64_t B, int64_t most) {
@@ -54,19 +58,23 @@ Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& cod
   require(codes, "codes", DType::i32, 3, "[B, K, T]");
   const int64_t B = codes.dims[0], G = codes.dims[1], T = codes.dims[2], hop = codec.config().hop();
   const std::vector<int64_t> counts = counts_of(frames, "frames", B, T);
-  const DType dtype = codec.dtype();
-  const Tensor wav = new_tensor(pass.arena, dtype, {B, T * hop});
+  const Tensor wav = new_tensor(pass.arena, codec.dtype(), {B, T * hop});
   fill_zero(wav);
+  if (B == 0) return wav;
+  CodecStream stream(pass.ctx, codec, 1);
+  const int64_t width = static_cast<int64_t>(size_of(wav.dtype));
   for (int64_t b = 0; b < B; ++b) {
-    const int64_t n = counts[static_cast<size_t>(b)];
-    if (n == 0) continue;
-    ScratchScope scope(pass.arena);
-    Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
-    tape.cancel = pass.cancel;
-    const Tensor item = tape.alloc(DType::i32, {1, G, n});
-    for (int64_t g = 0; g < G; ++g) std::copy_n(codes.as<int32_t>() + (b * G + g) * T, n, item.as<int32_t>() + g * n);
-    const Tensor part = codec.decode(tape, codec.dequantise(tape, item))->value;
-    std::memcpy(static_cast<char*>(wav.data) + b * T * hop * static_cast<int64_t>(size_of(dtype)), part.data, part.bytes());
+    stream.restart(0);
+    for (int64_t t = 0; t < counts[static_cast<size_t>(b)]; t += kPortion) {
+      const int64_t n = std::min(kPortion, counts[static_cast<size_t>(b)] - t);
+      ScratchScope scope(pass.arena);
+      Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+      tape.cancel = pass.cancel;
+      const Tensor part = tape.alloc(DType::i32, {1, G, n});
+      for (int64_t g = 0; g < G; ++g) std::copy_n(codes.as<int32_t>() + (b * G + g) * T + t, n, part.as<int32_t>() + g * n);
+      const Tensor piece = stream.feed(tape, part);
+      std::memcpy(static_cast<char*>(wav.data) + (b * T + t) * hop * width, piece.data, piece.bytes());
+    }
   }
   return wav;
 }
