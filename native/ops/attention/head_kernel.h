@@ -12,6 +12,7 @@
 #include "core/math.h"
 #include "core/simd.h"
 #include "ops/attention/head.h"
+#include "ops/elementwise/transpose4.h"
 
 namespace a2s::attention {
 
@@ -74,11 +75,17 @@ void tile_row(int64_t N, int64_t K, const Strided& A, const Strided& B, float* c
   }
 }
 
+/** A head reads `width` columns of long rows; the next head to be computed reads those after them. */
+A2S_INLINE void prefetch_next_head(const float* row, int64_t width) {
+  for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(row + width + d);
+}
+
 /** rows x width of x, times `factor`, to rows of `padded` with zeros to the right, and zero rows up to `all`. */
 void copy_rows(const float* x, int64_t stride, int64_t rows, int64_t all, int64_t width, float factor, float* out) {
   const int64_t padded = round_up(width, kLanes);
   for (int64_t r = 0; r < all; ++r) {
     const int64_t n = r < rows ? width : 0;
+    prefetch_next_head(x + r * stride, n);
     for (int64_t d = 0; d < n; ++d) out[r * padded + d] = x[r * stride + d] * factor;
     for (int64_t d = n; d < padded; ++d) out[r * padded + d] = 0;
   }
@@ -86,21 +93,12 @@ void copy_rows(const float* x, int64_t stride, int64_t rows, int64_t all, int64_
 
 /** Panels of kColumns rows of x, each transposed: element d of row j at out[(j / kColumns * width + d) * kColumns + j % kColumns]. */
 void pack_transposed(const float* x, int64_t stride, int64_t rows, int64_t width, float* out) {
-  typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
   for (int64_t j0 = 0; j0 < rows; j0 += kColumns, out += width * kColumns)
     for (int64_t j = 0; j < kColumns; j += 4) {
       const float* from = x + (j0 + j) * stride;
+      for (int i = 0; i < 4 && j0 + j + i < rows; ++i) prefetch_next_head(from + i * stride, width);
       int64_t d = 0;
-      for (; j0 + j + 4 <= rows && d + 4 <= width; d += 4) {
-        Four r[4];
-        for (int i = 0; i < 4; ++i) r[i] = *reinterpret_cast<const Four*>(from + i * stride + d);
-        const Four a = __builtin_shufflevector(r[0], r[2], 0, 4, 1, 5), b = __builtin_shufflevector(r[1], r[3], 0, 4, 1, 5);
-        const Four e = __builtin_shufflevector(r[0], r[2], 2, 6, 3, 7), f = __builtin_shufflevector(r[1], r[3], 2, 6, 3, 7);
-        *reinterpret_cast<Four*>(out + d * kColumns + j) = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-        *reinterpret_cast<Four*>(out + (d + 1) * kColumns + j) = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-        *reinterpret_cast<Four*>(out + (d + 2) * kColumns + j) = __builtin_shufflevector(e, f, 0, 4, 1, 5);
-        *reinterpret_cast<Four*>(out + (d + 3) * kColumns + j) = __builtin_shufflevector(e, f, 2, 6, 3, 7);
-      }
+      for (; j0 + j + 4 <= rows && d + 4 <= width; d += 4) transpose4(from + d, stride, out + d * kColumns + j, kColumns);
       for (; d < width; ++d)
         for (int64_t i = 0; i < 4; ++i) out[d * kColumns + j + i] = j0 + j + i < rows ? from[i * stride + d] : 0.f;
     }

@@ -2,13 +2,14 @@
 #include <algorithm>
 
 #include "ops/elementwise/elementwise.h"
+#include "ops/elementwise/transpose4.h"
 #include "ops/sequence/lengths.h"
 
 namespace a2s {
 namespace {
 
 constexpr int64_t kGrain = 1 << 15;  // elements a task
-constexpr int64_t kTile = 32;        // rows and columns that are transposed while both lie in cache
+constexpr int64_t kBand = 16;        // rows of a transposed matrix that are written together: a cache line of each source row
 
 /** Copies the first lengths[b] rows of each item and zeroes the rest. */
 template <class T>
@@ -38,18 +39,33 @@ void copy_time(Call& c, const Tensor& from, const Tensor& to) {
   });
 }
 
-/** [B, M, N] to [B, N, M]; a task writes kTile rows. */
+/** y[n, m] = x[m, n] for m < M and n in [begin, end). */
+void transpose_band(const double* x, int64_t M, int64_t N, int64_t begin, int64_t end, double* y) {
+  for (int64_t m = 0; m < M; ++m)
+    for (int64_t n = begin; n < end; ++n) y[n * M + m] = x[m * N + n];
+}
+void transpose_band(const float* x, int64_t M, int64_t N, int64_t begin, int64_t end, float* y) {
+  int64_t m = 0;
+  for (; m + 4 <= M; m += 4) {
+    int64_t n = begin;
+    for (; n + 4 <= end; n += 4) transpose4(x + m * N + n, N, y + n * M + m, M);
+    for (; n < end; ++n)
+      for (int64_t i = m; i < m + 4; ++i) y[n * M + i] = x[i * N + n];
+  }
+  for (; m < M; ++m)
+    for (int64_t n = begin; n < end; ++n) y[n * M + m] = x[m * N + n];
+}
+
+/** [B, M, N] to [B, N, M]. */
 template <class T>
 void swap_axes(Call& c, const Tensor& from, const Tensor& to) {
-  const int64_t B = from.dim(0), M = from.dim(1), N = from.dim(2), bands = (N + kTile - 1) / kTile;
+  const int64_t B = from.dim(0), M = from.dim(1), N = from.dim(2), bands = (N + kBand - 1) / kBand;
   const T* x = from.as<T>();
   T* y = to.as<T>();
-  c.ctx.pool.ranges(B * bands, kGrain / std::max<int64_t>(1, M * kTile), [&](int64_t begin, int64_t end) {
+  c.ctx.pool.ranges(B * bands, kGrain / std::max<int64_t>(1, M * kBand), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t b = i / bands, n0 = i % bands * kTile, n1 = std::min(n0 + kTile, N);
-      for (int64_t m0 = 0; m0 < M; m0 += kTile)
-        for (int64_t n = n0; n < n1; ++n)
-          for (int64_t m = m0; m < std::min(m0 + kTile, M); ++m) y[(b * N + n) * M + m] = x[(b * M + m) * N + n];
+      const int64_t item = i / bands * M * N, n = i % bands * kBand;
+      transpose_band(x + item, M, N, n, std::min(n + kBand, N), y + item);
     }
   });
 }
