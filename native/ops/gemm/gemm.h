@@ -5,7 +5,8 @@
 //   gemm(ctx, M, N, K, {x, K}, {w, K, true}, y, N, {.bias = b, .gelu = true});     y = gelu(x wᵀ + b)
 //
 // C[i,j] depends on row i of A, column j of B and K alone: it has the same bits for any M and N, any number of threads,
-// any leading dimension, transposed or not, packed or not. Sums run over k in order, in blocks of fixed length.
+// any leading dimension, transposed or not, packed or not. Sums run over k in order, in blocks of fixed length; AVX2 and
+// AVX-512 agree to the bit, the baseline, which has no fused multiply-add, does not.
 #pragma once
 #include "core/op.h"
 
