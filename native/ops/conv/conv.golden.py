@@ -37,7 +37,9 @@ def conv1d(case, x, w, b, lengths=None, **a):
 def conv2d(case, x, w, b, **a):
     inputs = {"x": leaf(*x), "w": leaf(*w), "b": leaf(w[0]) if b else None}
     pair = lambda name, least: (a.get(name + "_h", least), a.get(name + "_w", least))
-    y = F.conv2d(inputs["x"], inputs["w"], inputs["b"], pair("stride", 1), pair("pad", 0), pair("dilation", 1))
+    (above, left), mode = pair("pad", 0), a.get("pad_mode", "zero")
+    padded = F.pad(inputs["x"], (left, left, above, above), mode="constant" if mode == "zero" else mode)
+    y = F.conv2d(padded, inputs["w"], inputs["b"], pair("stride", 1), 0, pair("dilation", 1))
     out.record("conv2d", case, a, inputs, {"y": y})
 
 
@@ -57,6 +59,7 @@ conv1d("conv1d, grouped", (2, 6, 7), (9, 2, 2), True, groups=3, dilation=2, stri
 conv1d("conv1d, 13 of 5 channels", (1, 5, 11), (13, 5, 3), True, pad_left=2)
 conv2d("conv2d, spectrogram", (2, 2, 4, 9), (3, 2, 3, 9), True, stride_w=2, pad_h=1, pad_w=4)
 conv2d("conv2d, uneven", (1, 2, 9, 8), (3, 2, 2, 3), False, stride_h=3, stride_w=2, pad_h=1, pad_w=2, dilation_h=2, dilation_w=2)
+conv2d("conv2d, reflected", (1, 2, 4, 7), (2, 2, 3, 5), True, stride_w=2, pad_h=1, pad_w=2, pad_mode="reflect")
 conv_transpose1d("transpose, two inputs a group", (2, 6, 4), (6, 1, 8), True, [16, 9], stride=4, groups=3, trim_right=4)
 conv_transpose1d("transpose, dense", (1, 3, 5), (3, 4, 7), True, stride=3, trim_left=2, trim_right=1)
 out.save()

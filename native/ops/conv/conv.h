@@ -14,6 +14,8 @@ void conv1d_forward(Call& c);
 void conv1d_backward(Call& c);
 double conv_flops(const Call& c);
 
+inline const Attr pad_mode_attr = choice("pad_mode", {"zero", "replicate", "reflect"}, "what is added at the edges");
+
 inline const Op conv1d{
     .name = "conv1d",
     .summary = "Correlates each channel group over time with O filters; frames from lengths[b] on are zero.",
@@ -25,7 +27,7 @@ inline const Op conv1d{
     .attrs = {integer("stride", 1, 1, 4096, "step between outputs"), integer("dilation", 1, 1, 4096, "step between taps"),
               integer("groups", 1, 1, 65536, "independent channel groups"),
               integer("pad_left", 0, 0, 1 << 20, "frames added before"), integer("pad_right", 0, 0, 1 << 20, "frames added after"),
-              choice("pad_mode", {"zero", "replicate", "reflect"}, "what the added frames hold")},
+              pad_mode_attr},
     .axes = conv1d_axes,
     .forward = conv1d_forward,
     .backward = conv1d_backward,
@@ -34,23 +36,25 @@ inline const Op conv1d{
 };
 
 void conv2d_axes(Axes& axes, const Call& c);
+void conv2d_check(const Call& c);
 void conv2d_forward(Call& c);
 void conv2d_backward(Call& c);
 
 inline const Op conv2d{
     .name = "conv2d",
-    .summary = "Correlates planes with O filters, zeros around.",
+    .summary = "Correlates planes with O filters.",
     .formula = "y[b,o,p,q] = b[o] + sum_{c,i,j} w[o,c,i,j] x[b, c, p*stride_h + i*dilation_h - pad_h, q*stride_w + j*dilation_w - pad_w]",
     .source = "PyTorch Conv2d",
     .inputs = {data("x", "B C H W", "planes"), param("w", "O C kh kw", "filters"), maybe(param("b", "O", "bias"))},
     .outputs = {data("y", "B O Ho Wo", "Ho = floor((H + 2*pad_h - dilation_h*(kh-1) - 1) / stride_h) + 1, Wo likewise")},
     .attrs = {integer("stride_h", 1, 1, 4096, "step between output rows"), integer("stride_w", 1, 1, 4096, "step between output columns"),
-              integer("pad_h", 0, 0, 65536, "zero rows above and below"), integer("pad_w", 0, 0, 65536, "zero columns left and right"),
-              integer("dilation_h", 1, 1, 4096, "step between tap rows"), integer("dilation_w", 1, 1, 4096, "step between tap columns")},
+              integer("pad_h", 0, 0, 65536, "rows added above and below"), integer("pad_w", 0, 0, 65536, "columns added left and right"),
+              integer("dilation_h", 1, 1, 4096, "step between tap rows"), integer("dilation_w", 1, 1, 4096, "step between tap columns"), pad_mode_attr},
     .axes = conv2d_axes,
     .forward = conv2d_forward,
     .backward = conv2d_backward,
     .flops = conv_flops,
+    .check = conv2d_check,
 };
 
 void conv_transpose1d_axes(Axes& axes, const Call& c);

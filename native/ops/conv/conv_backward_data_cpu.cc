@@ -25,13 +25,22 @@ struct Span {
       : low((begin - phase + stride - 1) / stride), high((end - phase + stride - 1) / stride) {}
 };
 
-/** to[u0 + j * step] = from[j]; what falls outside [0, size) goes to `added`, whose index counts from there too. */
+/** Adds the gradients of the padded planes [lines, H + 2 pad_h, pad_w + W + pad_right] to what each position repeats. */
 template <class T>
-void scatter(const T* from, int64_t n, T* to, int64_t size, T* added, int64_t u0, int64_t step) {
-  int64_t j = 0, u = u0;
-  for (; j < n && u < 0; ++j, u += step) added[u] = from[j];
-  for (; j < n && u < size; ++j, u += step) to[u] = from[j];
-  for (; j < n; ++j, u += step) added[u - size] = from[j];
+void fold(const Call& c, const ConvShape& s, const T* padded, T* dx) {
+  const int64_t high = s.H + 2 * s.pad_h, wide = s.pad_w + s.W + s.pad_right;
+  c.ctx.pool.ranges(s.B * s.C, 1 + 16384 / (high * wide), [&](int64_t begin, int64_t end) {
+    std::fill(dx + begin * s.H * s.W, dx + end * s.H * s.W, T(0));
+    for (int64_t line = begin; line < end; ++line)
+      for (int64_t h = 0; h < high; ++h) {
+        const T* from = padded + (line * high + h) * wide;
+        T* to = dx + (line * s.H + padded_source(h - s.pad_h, s.H, s.mode)) * s.W;
+        auto edge = [&](int64_t w) { to[padded_source(w - s.pad_w, s.W, s.mode)] += from[w]; };
+        for (int64_t w = 0; w < s.pad_w; ++w) edge(w);
+        for (int64_t w = 0; w < s.W; ++w) to[w] += from[s.pad_w + w];
+        for (int64_t w = s.pad_w + s.W; w < wide; ++w) edge(w);
+      }
+  });
 }
 
 }  // namespace
@@ -39,17 +48,18 @@ void scatter(const T* from, int64_t n, T* to, int64_t size, T* added, int64_t u0
 template <class T>
 void conv_backward_data(const Call& c, const ConvShape& s) {
   const T *w = c.in[1].as<T>(), *dy = c.dout[0].as<T>();
-  T* dx = c.din[0].as<T>();
-  const bool folds = s.mode != PadMode::zero;
-  const int64_t left = folds ? s.pad_w : 0, right = folds ? s.pad_right : 0, edge = left + right;
-  T* edges = c.scratch<T>(s.B * s.C * edge);  // gradients of the added frames
+  // Without padding by repetition only positions inside x are computed, in place.
+  const bool folds = s.mode != PadMode::zero && (s.pad_h || s.pad_w || s.pad_right);
+  const int64_t top = folds ? 0 : s.pad_h, left = folds ? 0 : s.pad_w;  // first position, in the padded input
+  const int64_t H = folds ? s.H + 2 * s.pad_h : s.H, W = folds ? s.pad_w + s.W + s.pad_right : s.W;
+  T* dx = folds ? c.scratch<T>(s.B * s.C * H * W) : c.din[0].as<T>();
   const int64_t reach_h = (s.kh - 1) * s.dilation_h / s.stride_h, reach_w = (s.kw - 1) * s.dilation_w / s.stride_w;
   const Panels panels(s.Cg, tap_panel<T>());
 
   for (int64_t p = 0; p < s.stride_h * s.stride_w; ++p) {
     const int64_t ph = p / s.stride_w, pw = p % s.stride_w;
     const Taps th(ph, s.kh, s.stride_h, s.dilation_h), tw(pw, s.kw, s.stride_w, s.dilation_w);
-    const Span vh(s.pad_h, s.pad_h + s.H, ph, s.stride_h), vw(s.pad_w - left, s.pad_w + s.W + right, pw, s.stride_w);
+    const Span vh(top, top + H, ph, s.stride_h), vw(left, left + W, pw, s.stride_w);
     const Blocks blocks(vh.high - vh.low, vw.high - vw.low, block_columns(s.Og, (vh.high - vh.low) * (vw.high - vw.low), s.B * s.groups));
     const int64_t high = blocks.h + reach_h, wide = blocks.w + reach_w, plane = plane_stride<T>(high * wide);
     const int64_t R = s.Og * th.count * tw.count;
@@ -91,26 +101,22 @@ void conv_backward_data(const Call& c, const ConvShape& s) {
           else copy_line(to, 1, wide, line, vw.low + k.w0 - reach_w, 1, s.length(b), PadMode::zero);
         }
 
-      const int64_t u0 = (vw.low + k.w0) * s.stride_w + pw - s.pad_w;  // of the first column, in x
-      const bool direct = k.h == 1 && s.stride_w == 1 && u0 >= 0 && u0 + k.w <= s.W;
+      const int64_t u0 = (vw.low + k.w0) * s.stride_w + pw - left;  // of the first column, in dx
+      const bool direct = k.h == 1 && s.stride_w == 1;
       for (int64_t i = part * panels.count / parts; i < (part + 1) * panels.count / parts; ++i) {
         const int64_t first = g * s.Cg + panels.begin(i), M = panels.height(i);
-        const int64_t line = (b * s.C + first) * s.H + (vh.low + k.h0) * s.stride_h + ph - s.pad_h;
-        TapProduct<T> product{filters + first * R, M, rows, offset, R, dx + line * s.W + u0, s.H * s.W, (k.h - 1) * wide + k.w};
+        T* to = dx + ((b * s.C + first) * H + (vh.low + k.h0) * s.stride_h + ph - top) * W + u0;
+        TapProduct<T> product{filters + first * R, M, rows, offset, R, to, H * W, (k.h - 1) * wide + k.w};
         if (!direct) product.y = rows + packed, product.ldy = product.N;
         tap_product(product);
-        if (direct) continue;
-        for (int64_t m = 0; m < M; ++m)
-          for (int64_t h = 0; h < k.h; ++h) {
-            const int64_t to = line + m * s.H + h * s.stride_h;
-            scatter(product.y + m * product.ldy + h * wide, k.w, dx + to * s.W, s.W, edges + to * edge + left, u0, s.stride_w);
-          }
+        for (int64_t m = 0; m < M && !direct; ++m)
+          for (int64_t h = 0; h < k.h; ++h)
+            for (int64_t j = 0; j < k.w; ++j)
+              to[(m * H + h * s.stride_h) * W + j * s.stride_w] = product.y[m * product.ldy + h * wide + j];
       }
     });
   }
-  if (edge)
-    for (int64_t line = 0; line < s.B * s.C; ++line)
-      for (int64_t e = 0; e < edge; ++e) dx[line * s.W + padded_source(e < left ? e - left : s.W + e - left, s.W, s.mode)] += edges[line * edge + e];
+  if (folds) fold(c, s, dx, c.din[0].as<T>());
 }
 
 template void conv_backward_data<float>(const Call&, const ConvShape&);

@@ -52,9 +52,9 @@ void conv_backward_weights(const Call& c, const ConvShape& s) {
       for (int64_t h = 0, n = 0; h < k.h; ++h)
         for (int64_t j = 0; j < k.w; ++j) offset[n++] = static_cast<int32_t>((h * s.stride_h * wide + j * s.stride_w) * s.Cg);
       for (int64_t i = 0; i < high; ++i) {
-        const int64_t from = k.h0 * s.stride_h + i - s.pad_h;
+        const int64_t from = padded_source(k.h0 * s.stride_h + i - s.pad_h, s.H, s.mode);
         T* row = rows + i * wide * s.Cg;
-        if (from < 0 || from >= s.H) {
+        if (from < 0) {
           std::fill_n(row, wide * s.Cg, T(0));
           continue;
         }

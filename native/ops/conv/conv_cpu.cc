@@ -16,6 +16,14 @@ int64_t outputs(const Call& c, const char* axis, int64_t size, int64_t pads, int
   return (size + pads - reach) / stride + 1;
 }
 
+/** A reflection must end inside the signal, and a repeated edge must exist. */
+void check_padding(const Call& c, const char* axis, int64_t size, int64_t pad) {
+  const PadMode mode = static_cast<PadMode>(c.integer("pad_mode"));
+  if ((mode == PadMode::reflect && pad >= size) || (mode == PadMode::replicate && pad > 0 && size < 1))
+    fail_shape(std::string(c.op.name) + ": x: axis " + axis + ": expected more positions than are padded (" + std::to_string(pad) + "), got " +
+               std::to_string(size));
+}
+
 int64_t conv1d_outputs(const Call& c) {
   return outputs(c, "T", c.in[0].dims[2], c.integer("pad_left") + c.integer("pad_right"), c.in[1].dims[2], c.integer("stride"),
                  c.integer("dilation"));
@@ -36,11 +44,13 @@ void conv1d_axes(Axes& axes, const Call& c) {
 }
 
 void conv1d_check(const Call& c) {
-  const int64_t T = c.in[0].dims[2], pad = std::max(c.integer("pad_left"), c.integer("pad_right"));
-  const PadMode mode = static_cast<PadMode>(c.integer("pad_mode"));
-  if ((mode == PadMode::reflect && pad >= T) || (mode == PadMode::replicate && pad > 0 && T < 1))
-    fail_shape("conv1d: x: axis T: expected more frames than are padded (" + std::to_string(pad) + "), got " + std::to_string(T));
+  check_padding(c, "T", c.in[0].dims[2], std::max(c.integer("pad_left"), c.integer("pad_right")));
   check_ints(c, 3, 0, conv1d_outputs(c));
+}
+
+void conv2d_check(const Call& c) {
+  check_padding(c, "H", c.in[0].dims[2], c.integer("pad_h"));
+  check_padding(c, "W", c.in[0].dims[3], c.integer("pad_w"));
 }
 
 void conv2d_axes(Axes& axes, const Call& c) {
@@ -74,7 +84,7 @@ ConvShape conv_shape(const Call& c) {
   s.dilation_h = plane ? c.integer("dilation_h") : 1, s.dilation_w = c.integer(plane ? "dilation_w" : "dilation");
   s.pad_h = plane ? c.integer("pad_h") : 0, s.pad_w = c.integer(plane ? "pad_w" : "pad_left");
   s.pad_right = plane ? s.pad_w : c.integer("pad_right");
-  s.mode = plane ? PadMode::zero : static_cast<PadMode>(c.integer("pad_mode"));
+  s.mode = static_cast<PadMode>(c.integer("pad_mode"));
   s.lengths = !plane && c.in[3] ? c.in[3].as<int32_t>() : nullptr;
   return s;
 }

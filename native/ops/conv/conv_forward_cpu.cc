@@ -41,10 +41,10 @@ void conv_forward(const Call& c, const ConvShape& s) {
       for (int64_t ch = 0; ch < s.Cg; ++ch)
         for (int64_t p = 0; p < phases; ++p)
           for (int64_t i = 0; i < high; ++i) {
-            const int64_t from = (k.h0 + i) * s.stride_h + p / s.stride_w - s.pad_h;
+            const int64_t from = padded_source((k.h0 + i) * s.stride_h + p / s.stride_w - s.pad_h, s.H, s.mode);
             T* to = rows + (ch * phases + p) * plane + i * wide;
             const T* line = x + ((b * s.C + g * s.Cg + ch) * s.H + from) * s.W;
-            if (from < 0 || from >= s.H) std::fill_n(to, wide, T(0));
+            if (from < 0) std::fill_n(to, wide, T(0));
             else copy_line(to, 1, wide, line, k.w0 * s.stride_w + p % s.stride_w - s.pad_w, s.stride_w, s.W, s.mode);
           }
 
