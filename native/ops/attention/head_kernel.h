@@ -1,6 +1,7 @@
 // The f32 kernels of one head, compiled once per instruction set. A block of query rows keeps its whole score rows in
 // scratch, [kBlock, keys]: sequences are short enough for that, and it makes every softmax one exact pass. All products
-// are one register tile with strides, so P, its transpose and the packed keys are read in place.
+// are one register tile with strides, so P, its transpose and the packed keys are read in place. Over 300 lines because
+// both passes share the tile, the packing and the arithmetic of a row.
 //
 // Everything here is in an unnamed namespace: a copy shared between translation units would run AVX-512 on a CPU
 // without it.
