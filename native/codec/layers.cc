@@ -7,9 +7,10 @@
 
 namespace a2s {
 
-Var* NormConv::weight(Tape& tape) const {
+Var* NormConv::weight(Tape& tape, Learning learning) const {
   const Tensor& t = v->value;
-  Var* w = tape.apply(weight_norm, {tape.view(tape.param(*v), {t.dims[0], t.size() / t.dims[0]}), tape.view(tape.param(*g), {t.dims[0]})});
+  Var* directions = tape.view(parameter(tape, *v, learning), {t.dims[0], t.size() / t.dims[0]});
+  Var* w = tape.apply(weight_norm, {directions, tape.view(parameter(tape, *g, learning), {t.dims[0]})});
   return t.rank == 3 ? tape.view(w, {t.dims[0], t.dims[1], t.dims[2]}) : tape.view(w, {t.dims[0], t.dims[1], t.dims[2], t.dims[3]});
 }
 

@@ -9,19 +9,24 @@
 
 namespace a2s {
 
+/** Whether a pass through a model asks for the gradients of its parameters. */
+enum class Learning { off, on };
+
+inline Var* parameter(Tape& tape, Param& p, Learning learning) { return learning == Learning::on ? tape.param(p) : tape.constant(p.value); }
+
 /** A convolution whose weight is g v / |v|, rows of v along its first axis: output channels, of a transposed convolution
  *  input channels. Published as <stem>.parametrizations.weight.original0 (g), .original1 (v) and <stem>.bias. */
 struct NormConv {
   Param *g = nullptr, *v = nullptr, *bias = nullptr;
   int64_t dilation = 1;
-  int64_t index = 0;  // among the convolutions of its encoder or decoder
+  int64_t index = 0;  // among the convolutions of its declarer
 
   int64_t kernel() const { return v->value.dim(-1); }
   /** The weight, in v's shape. */
-  Var* weight(Tape& tape) const;
+  Var* weight(Tape& tape, Learning learning = Learning::on) const;
 };
 
-/** Declares the parameters of an encoder or a decoder under one prefix. */
+/** Declares the parameters of an encoder, a decoder or a discriminator under one prefix. */
 class Declarer {
  public:
   Declarer(Params& params, std::string prefix) : params_(params), prefix_(std::move(prefix)) {}

@@ -1,7 +1,6 @@
 #include "codec/training.h"
 
 #include "ops/elementwise/elementwise.h"
-#include "ops/squared_error/squared_error.h"
 
 namespace a2s {
 namespace {
@@ -53,14 +52,12 @@ CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor
 }
 
 CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss, double weight) {
-  if (loss.waveform == 0) fail_config("codec: loss: expected a weight other than 0 for at least one loss, got none");
+  const CodecLosses losses(loss, codec.config().sample_rate);
   Tape tape(pass.ctx, pass.arena);
   tape.cancel = pass.cancel;
   const Forward f = forward(tape, codec, audio, samples);
-  Var* target = tape.constant(target_of(tape, audio, samples, f.wav->value));
-  Var* lengths = tape.constant(lengths_of(tape, f.encoded.frames, codec.config().hop()));
-  Var* waveform = tape.apply(squared_error, {f.wav, target, lengths});
-  Var* total = tape.apply(scale, {waveform}, {{"factor", loss.waveform * weight}});
+  const Tensor target = target_of(tape, audio, samples, f.wav->value), lengths = lengths_of(tape, f.encoded.frames, codec.config().hop());
+  Var* total = tape.apply(scale, {losses.codec(tape, f.wav, target, lengths, nullptr)}, {{"factor", weight}});
   tape.backward(total);
   const double value = total->value.dtype == DType::f32 ? total->value.as<float>()[0] : total->value.as<double>()[0];
   return {value / weight, parts_of(f)};

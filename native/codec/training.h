@@ -1,5 +1,6 @@
 // The codec as it is trained: one buffer for the batch, gradients straight through the rounding.
 #pragma once
+#include "codec/losses.h"
 #include "codec/passes.h"
 
 namespace a2s {
@@ -13,11 +14,6 @@ struct CodecEvaluation {
   Tensor wav;          // [B, T * hop], 0 beyond frames[b] * hop
 };
 
-/** Weights of the reconstruction losses; 0: not computed. */
-struct CodecLoss {
-  double waveform = 0;  // squared_error, over whole frames
-};
-
 struct CodecTrained {
   double loss;
   CodecEvaluation parts;
@@ -28,7 +24,8 @@ struct CodecTrained {
  *  @throws Shape or Data naming the argument. */
 CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples);
 
-/** Adds weight * d loss to the gradients. @throws as evaluate; Config when no loss has a weight. */
+/** Adds weight * d loss to the gradients; the loss is over whole frames. @throws as evaluate; Config when no loss has a
+ *  weight, or one that needs discriminators. */
 CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss, double weight);
 
 }  // namespace a2s

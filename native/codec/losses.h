@@ -1,0 +1,43 @@
+// What the codec is trained to do: spectra like the recording's at six resolutions, and to convince the discriminators.
+#pragma once
+#include "codec/discriminators.h"
+
+namespace a2s {
+
+/** Weights of the terms; 0: not computed. */
+struct CodecLoss {
+  double waveform = 0;     // mean squared difference of samples
+  double mel = 0;          // mean absolute difference of log mel spectra; published recipe: 1
+  double stft = 0;         // of log magnitudes; 20
+  double adversarial = 0;  // least squares, against the discriminators; 1
+  double features = 0;     // of the discriminators' layers; 1
+
+  bool judged() const { return adversarial != 0 || features != 0; }
+};
+
+/** One resolution of the spectral losses. */
+struct LossResolution {
+  int64_t n_fft, hop, win, mels;
+};
+
+class CodecLosses {
+ public:
+  /** @throws Config when no term has a weight, or one has a negative or no finite one. */
+  CodecLosses(const CodecLoss& weights, int64_t sample_rate);
+
+  /** Weighted sum of the codec's terms [1]. wav and target [B, S], samples ints [B] (absent: all S): what lies beyond an item's
+   *  samples does not count in the spectral terms and in that of the waveform. Discriminators are constants here; they judge all
+   *  of S, and must be given when a term asks for them. @throws Config, Shape */
+  Var* codec(Tape& tape, Var* wav, const Tensor& target, const Tensor& samples, const Discriminators* discriminators) const;
+
+  std::vector<LossResolution> resolutions = {{32, 8, 32, 5}, {64, 16, 64, 10}, {128, 32, 128, 20}, {256, 64, 256, 40}, {512, 128, 512, 80}, {1024, 256, 1024, 160}};
+
+ private:
+  CodecLoss weights_;
+  int64_t sample_rate_;
+};
+
+/** The discriminators' own loss [1] for a batch of decoded speech (a constant here) and its recordings, both [B, S]. */
+Var* discriminator_step_loss(Tape& tape, const Discriminators& discriminators, const Tensor& decoded, const Tensor& recorded);
+
+}  // namespace a2s
