@@ -43,6 +43,8 @@ Napi::Value codec_train(const Napi::CallbackInfo& info) {
   double weight = 1;
   Settings s("codec: loss", info[3]);
   s.read("waveform", loss.waveform);
+  s.read("mel", loss.mel);
+  s.read("stft", loss.stft);
   s.read("weight", weight);
   s.finish();
   auto run = [b = Batch(info), loss, weight](Workspace& w) {

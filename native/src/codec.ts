@@ -26,6 +26,10 @@ export interface CodecParts extends CodedBatch {
 export interface CodecLoss {
   /** Of the mean squared difference over the samples of whole frames. */
   waveform?: number | undefined;
+  /** Of the mean absolute difference of log mel spectra at six resolutions; the published recipe has 1. */
+  mel?: number | undefined;
+  /** Of the mean absolute difference of log spectra at six resolutions; the published recipe has 20. */
+  stft?: number | undefined;
   /** Factor of all gradients, e.g. one over the number of accumulated batches; default 1. */
   weight?: number | undefined;
 }

@@ -31,7 +31,7 @@ export const conv1d: Op<
     padLeft?: number | undefined;
     /** frames added after (integer in 0 … 1048576); default 0 */
     padRight?: number | undefined;
-    /** what the added frames hold; default zero */
+    /** what is added at the edges; default zero */
     padMode?: 'zero' | 'replicate' | 'reflect' | undefined;
   },
   {
@@ -42,7 +42,7 @@ export const conv1d: Op<
 > = op('conv1d');
 
 /**
- * Correlates planes with O filters, zeros around.
+ * Correlates planes with O filters.
  *
  * `y[b,o,p,q] = b[o] + sum_{c,i,j} w[o,c,i,j] x[b, c, p*stride_h + i*dilation_h - pad_h, q*stride_w + j*dilation_w - pad_w]`
  *
@@ -62,14 +62,16 @@ export const conv2d: Op<
     strideH?: number | undefined;
     /** step between output columns (integer in 1 … 4096); default 1 */
     strideW?: number | undefined;
-    /** zero rows above and below (integer in 0 … 65536); default 0 */
+    /** rows added above and below (integer in 0 … 65536); default 0 */
     padH?: number | undefined;
-    /** zero columns left and right (integer in 0 … 65536); default 0 */
+    /** columns added left and right (integer in 0 … 65536); default 0 */
     padW?: number | undefined;
     /** step between tap rows (integer in 1 … 4096); default 1 */
     dilationH?: number | undefined;
     /** step between tap columns (integer in 1 … 4096); default 1 */
     dilationW?: number | undefined;
+    /** what is added at the edges; default zero */
+    padMode?: 'zero' | 'replicate' | 'reflect' | undefined;
   },
   {
     /** `[B, O, Ho, Wo]` Ho = floor((H + 2*pad_h - dilation_h*(kh-1) - 1) / stride_h) + 1, Wo likewise */

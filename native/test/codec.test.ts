@@ -109,6 +109,11 @@ describe('codec', () => {
       await optimizer.step({ lr: 3e-3, clipNorm: 1 });
     }
     expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2);
+    const spectral = (loss: { mel?: number; stft?: number }) =>
+      codec.lossBackward(batch, loss).then((result) => result.loss);
+    const [mel, stft] = [await spectral({ mel: 1 }), await spectral({ stft: 1 })];
+    expect(mel * stft).toBeGreaterThan(0);
+    expect(await spectral({ mel: 1, stft: 20 })).toBeCloseTo(mel + 20 * stft, 4);
     const parts = await codec.forward(batch.wav, batch.samples);
     expect(Object.fromEntries(Object.entries(parts).map(([name, { shape }]) => [name, shape]))).toEqual({
       latent: [2, 6, 10],
@@ -118,7 +123,9 @@ describe('codec', () => {
       wav: [2, 80],
     });
     await expect(codec.lossBackward(batch, {})).rejects.toThrow(ConfigError);
-    await expect(codec.lossBackward(batch, { mel: 1 } as object)).rejects.toThrow('codec: loss: mel: expected a known');
+    await expect(codec.lossBackward(batch, { spectral: 1 } as object)).rejects.toThrow(
+      'codec: loss: spectral: expected a known',
+    );
   });
 
   it.each([
