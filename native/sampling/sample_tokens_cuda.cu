@@ -11,7 +11,7 @@ namespace a2s {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kBlocks = 1024;  // rows at a time: several blocks a multiprocessor, and scratch that stays in the cache
+constexpr int64_t kBlocks = 512;  // rows at a time: enough for every multiprocessor, and their scratch stays in the cache
 
 template <class T>
 struct Rows {
@@ -98,13 +98,13 @@ __device__ inline int64_t first_above(const W* w, int64_t n, double target, doub
   return found;
 }
 
-/** The first id at which the running sum of w[V] exceeds u times its total: a warp's part, then a thread's, then the id. */
+/** The first id at which the running sum of w[V] exceeds u times its total: a warp's part, then a thread's, then the id.
+ *  There was a barrier since w was written. */
 template <class T>
 __device__ inline int64_t draw(const T* w, int64_t V, double u) {
   constexpr int kWarps = kThreads / kWarp;
   __shared__ double sums[kThreads], warp_sums[kWarps];
   const int64_t part = (V + kThreads - 1) / kThreads, begin = threadIdx.x * part;
-  __syncthreads();  // everybody's weights are written, and the last row's sums read
   double sum = 0;
   for (int64_t i = begin; i < begin + part && i < V; ++i) sum += w[i];
   sums[threadIdx.x] = sum;

@@ -11,6 +11,7 @@ const runs = [
   'align2speak_check unit',
   'align2speak_check ops --device cuda',
   'align2speak_check golden --device cuda',
+  'align2speak_simt unit simt',
   'align2speak_simt ops --device cuda',
   'align2speak_simt golden --device cuda',
 ];

@@ -5,9 +5,11 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <bit>
 #include <exception>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <utility>
 #include <vector>
@@ -22,22 +24,21 @@ constexpr size_t kStack = size_t{64} << 10;
 
 /** Opens when all of its threads have come. */
 struct Barrier {
-  int threads = 0, arrived = 0;
+  int first, threads;
+  int arrived = 0;
   uint64_t times = 0;  // opened
 };
 
 struct Fiber {
   std::unique_ptr<char[]> stack;
   jmp_buf resume;
-  bool started, done;
-  Barrier* barrier;  // waits until this …
-  uint64_t times;    // … has opened once more than so often
-  bool ready() const { return !done && (!barrier || barrier->times != times); }
+  bool started;
 };
 
 struct Machine {
   std::vector<Fiber> fibers;
-  std::vector<int> order, rank;  // whose turn follows whose
+  std::vector<int> order, rank;       // who goes first, as far as barriers let it; thread order[i] has rank i
+  uint64_t ready[kMaxThreads / 64];   // bit i: order[i] can go on
   std::minstd_rand shuffle;
   int current, running;
   jmp_buf finished;
@@ -50,13 +51,16 @@ struct Machine {
 
 [[noreturn]] void enter(int next);
 
-/** The thread after the current one, in order, that can go on; -1 where none can. */
+void set_ready(int thread, bool ready) {
+  const int i = machine.rank[thread];
+  const uint64_t bit = uint64_t{1} << (i % 64);
+  machine.ready[i / 64] = ready ? machine.ready[i / 64] | bit : machine.ready[i / 64] & ~bit;
+}
+
+/** The first thread that can go on; -1 where none can. */
 int next_ready() {
-  const int n = static_cast<int>(machine.order.size()), from = machine.rank[machine.current];
-  for (int i = 1; i <= n; ++i) {
-    const int candidate = machine.order[(from + i) % n];
-    if (machine.fibers[candidate].ready()) return candidate;
-  }
+  for (int i = 0; i < kMaxThreads / 64; ++i)
+    if (machine.ready[i]) return machine.order[64 * i + std::countr_zero(machine.ready[i])];
   return -1;
 }
 
@@ -75,7 +79,7 @@ void main_of_fiber() {
   } catch (...) {
     machine.error = std::current_exception();
   }
-  machine.fibers[machine.current].done = true;
+  set_ready(machine.current, false);
   --machine.running;
   leave();
 }
@@ -97,25 +101,28 @@ void enter(int next) {
 }
 
 void wait(Barrier& barrier) {
-  Fiber& self = machine.fibers[machine.current];
-  self.barrier = &barrier, self.times = barrier.times;
-  if (++barrier.arrived == barrier.threads) barrier.arrived = 0, ++barrier.times;
-  if (!_setjmp(self.resume)) leave();
+  set_ready(machine.current, false);
+  if (++barrier.arrived == barrier.threads) {
+    barrier.arrived = 0, ++barrier.times;
+    for (int i = 0; i < barrier.threads; ++i) set_ready(barrier.first + i, true);
+  }
+  if (!_setjmp(machine.fibers[machine.current].resume)) leave();
 }
 
 void run_block(int threads) {
   while (machine.fibers.size() < static_cast<size_t>(threads))
-    machine.fibers.push_back({std::unique_ptr<char[]>(new char[kStack]), {}, false, false, nullptr, 0});
+    machine.fibers.push_back({std::unique_ptr<char[]>(new char[kStack]), {}, false});
   machine.order.resize(threads), machine.rank.resize(threads);
-  for (int i = 0; i < threads; ++i) machine.order[i] = i;
+  std::fill(std::begin(machine.ready), std::end(machine.ready), 0);
+  std::iota(machine.order.begin(), machine.order.end(), 0);
   std::shuffle(machine.order.begin(), machine.order.end(), machine.shuffle);
   for (int i = 0; i < threads; ++i) {
     machine.rank[machine.order[i]] = i;
-    Fiber& fiber = machine.fibers[i];
-    fiber.started = fiber.done = false, fiber.barrier = nullptr;
+    set_ready(machine.order[i], true);
+    machine.fibers[i].started = false;
   }
-  machine.block = {threads};
-  for (Barrier& warp : machine.warps) warp = {kWarp};
+  machine.block = {0, threads};
+  for (int i = 0; i < threads / kWarp; ++i) machine.warps[i] = {i * kWarp, kWarp};
   machine.running = threads;
   if (!_setjmp(machine.finished)) enter(machine.order[0]);
 }

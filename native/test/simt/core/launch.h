@@ -1,7 +1,7 @@
 // Stands in for core/launch.h where CUDA twins are compiled as plain C++: their kernels run on the CPU, thread by thread, as
-// fibers that hand over at barriers and shuffles, in an order that differs from block to block. So the twins' own code runs
-// under every case and golden without a GPU, and a missing barrier shows as a result that changes. Speed, memory ordering
-// within a warp and the compiler for GPUs are not covered.
+// fibers that hand over at barriers and shuffles only, some far ahead of others, which ones differs from block to block. So
+// the twins' own code runs under every case and golden without a GPU, and a missing barrier shows as a wrong result. Races
+// within a warp, the compiler for GPUs and its arithmetic are not covered.
 #pragma once
 #include <cmath>
 #include <cstdint>
