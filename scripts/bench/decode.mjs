@@ -8,7 +8,6 @@ const samples = 12;
 export { columns } from './tts-suite.mjs';
 export const run = ttsSuite('generate', (config, { text, context }) => {
   const batch = { samples, text, context, frames: 250 };
-  const middle = stepWork(config, batch, context + 2 + batch.frames / 2);
-  const work = { flops: batch.frames * middle.flops, bytes: batch.frames * middle.bytes };
-  return { batch, count: samples * batch.frames, work };
+  const work = stepWork(config, batch, context + 2 + batch.frames / 2);
+  return { batch, count: samples * batch.frames, work, turns: batch.frames };
 });

@@ -8,4 +8,5 @@ export const run = ttsSuite('train', (config, batch) => ({
   batch,
   count: batch.samples * (batch.frames + 1),
   work: { flops: 3 * forwardFlops(config, batch), bytes: 0 },
+  turns: 1,
 }));

@@ -26,7 +26,7 @@ const decoder = (layers, dModel, heads) => ({
 });
 const decoderBatch = { samples: 8, text: 16, context: 1, frames: 252 };
 
-/** A model of 2.7 million weights with encoders of its own, eight codebooks of 125 codes. */
+/** A model of 3.3 million weights with encoders of its own, eight codebooks of 125 codes. */
 const tiny = {
   modelType: 'decoder_ce',
   dModel: 128,

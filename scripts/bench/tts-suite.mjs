@@ -16,7 +16,7 @@ export const columns = [
   ['peer MiB', (row) => row.peerRssMiB?.toFixed(0)],
 ];
 
-function rowOf({ name, count, work, ours, peer, peerName }, peaks) {
+function rowOf({ name, count, work, turns, ours, peer, peerName }, peaks) {
   const { bound, seconds } = peaks.roof(work);
   return {
     name,
@@ -25,10 +25,10 @@ function rowOf({ name, count, work, ours, peer, peerName }, peaks) {
     peer: peer ? (1000 * count) / peer.ms : null,
     peerName: peerName ?? null,
     ratio: peer ? peer.ms / ours.ms : null,
-    peakPct: (1e5 * seconds) / ours.ms,
+    peakPct: (1e5 * turns * seconds) / ours.ms,
     rssMiB: ours.rssMiB,
     ms: ours.ms,
-    gflops: work.flops / ours.ms / 1e6,
+    gflops: (turns * work.flops) / ours.ms / 1e6,
     peerRssMiB: peer?.rssMiB,
     bound,
   };
@@ -64,7 +64,7 @@ async function measure({ torch, threads, quick }, request) {
  * A suite over the models.
  *
  * @param task What the workers are asked to do.
- * @param caseOf For a model: its batch, the frames that one step makes, and the FLOPs and bytes that it needs at least.
+ * @param caseOf For a model: its batch, the number of frames in it, and the FLOPs and bytes needed at least, `turns` times.
  */
 export function ttsSuite(task, caseOf) {
   return async ({ vs, threads, wanted, quick, progress }) => {

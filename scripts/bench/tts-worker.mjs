@@ -14,11 +14,15 @@ const ints = (shape, below) => {
   });
   return Tensor.from(values, shape);
 };
+const textOf = (count, length, eos) => {
+  const values = Int32Array.from({ length: count * length }, (_, i) => ((i + 1) % length === 0 ? eos : (i * 7) % eos));
+  return Tensor.from(values, [count, length]);
+};
 const all = (count, value) => Tensor.from(new Int32Array(count).fill(value), [count]);
 
 async function promptsOf(c, { text, context }, count) {
   return {
-    text: await ints([count, text], c.textRows - 1),
+    text: await textOf(count, text, c.textRows - 1),
     textLengths: await all(count, text),
     contextCodes: await ints([count, c.codebooks, context], c.bos),
     contextLengths: await all(count, context),

@@ -1,0 +1,75 @@
+// `npm run bench`: that it measures and what it writes, never how fast anything is.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
+
+const script = fileURLToPath(new URL('../scripts/bench.mjs', import.meta.url));
+const measured = z.number().positive().finite();
+
+const rows = z.array(
+  z.strictObject({
+    suite: z.enum(['kernels', 'train-step', 'decode']),
+    name: z.string().min(1),
+    unit: z.string().min(1),
+    ours: measured,
+    peer: measured.nullable(),
+    peerName: z.string().min(1).nullable(),
+    ratio: measured.nullable(),
+    peakPct: measured,
+    rssMiB: measured.nullable(),
+  }),
+);
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bench-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function bench(...args: string[]) {
+  const json = join(folder, 'rows.json');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args, '--quick', '--json', json], {
+    encoding: 'utf8',
+    env: { ...process.env, ALIGN2SPEAK_PYTHON: join(folder, 'python-that-is-not-there') },
+  });
+  return { status, stdout, stderr, rows: () => rows.parse(JSON.parse(readFileSync(json, 'utf8'))) };
+}
+
+it('measures both passes of an operator', () => {
+  const result = bench('kernels', '--only', 'layer_norm: d=384', '--threads', '2');
+  expect(result.stderr).toBe('');
+  expect(result.rows().map(({ name }) => name)).toEqual(['layer_norm: d=384, forward', 'layer_norm: d=384, backward']);
+  expect(result.stdout).toMatch(/FMA [\d.]+ GFLOP\/s on 1 thread, [\d.]+ on 2/);
+  expect(result.stdout).toMatch(/^layer_norm: d=384, backward +[\d.]+ /m);
+});
+
+it('measures training and generation, with the memory that they took', () => {
+  for (const suite of ['train-step', 'decode']) {
+    const [row, ...others] = bench(suite, '--only', 'tiny TTS').rows();
+    expect(row).toMatchObject({ suite, name: 'tiny TTS', unit: 'frames/s', rssMiB: expect.any(Number) });
+    expect(others).toEqual([]);
+  }
+});
+
+it('refuses in one line what it cannot measure', () => {
+  const refusals = [
+    [
+      ['kernels', '--vs', 'torch'],
+      /^bench: --vs torch: expected a Python with PyTorch 2, got .*python-that-is-not-there/,
+    ],
+    [['kernels', '--vs', 'numpy'], /^bench: --vs: expected torch, got numpy$/m],
+    [['kernels', '--only', 'no such op'], /^bench: --only: expected a name that occurs, got none$/m],
+    [['kernel'], /^bench: suite: expected kernels or train-step or decode, got kernel$/m],
+    [['decode', '--threads', '0'], /^bench: --threads: expected a positive integer, got 0$/m],
+    [['decode', '--fast'], /^bench: arguments: expected --vs, .*--quick, got Unknown option '--fast'/],
+  ] as const;
+  for (const [args, message] of refusals) {
+    const { status, stderr } = bench(...args);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
+  }
+});
