@@ -34,7 +34,14 @@ export class GoldenFolder {
   static async open(path: string, dtype: 'f32' | 'f64'): Promise<GoldenFolder> {
     const readme = await readReadme(join(path, 'README.json'));
     const files: WeightsFile[] = [];
-    for (const name of ['weights', 'io', 'grads']) files.push(await openSafetensors(join(path, `${name}.safetensors`)));
+    try {
+      for (const name of ['weights', 'io', 'grads']) {
+        files.push(await openSafetensors(join(path, `${name}.safetensors`)));
+      }
+    } catch (error) {
+      await Promise.all(files.map((file) => file.close()));
+      throw error;
+    }
     return new GoldenFolder(path, dtype, { readme, files });
   }
 
@@ -97,11 +104,15 @@ export class GoldenFolder {
     }
   }
 
-  /** Closes the files and says what nothing used. */
-  async report(): Promise<GoldenReport> {
+  /** What was compared, and what nothing used. */
+  report(): GoldenReport {
     const all = [...this.#io.tensors.keys(), ...this.#grads.tensors.keys()];
+    const unknown = all.filter((name) => !this.#used.has(name));
+    return { folder: this.path, comparisons: this.comparisons, unknown };
+  }
+
+  async close(): Promise<void> {
     await Promise.all([this.weights, this.#io, this.#grads].map((file) => file.close()));
-    return { folder: this.path, comparisons: this.comparisons, unknown: all.filter((name) => !this.#used.has(name)) };
   }
 
   async #compare(

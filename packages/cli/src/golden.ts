@@ -13,12 +13,16 @@ import { runTts } from './golden-tts.js';
  */
 export async function compareFolder(path: string, dtype: 'f32' | 'f64'): Promise<GoldenReport> {
   const folder = await GoldenFolder.open(path, dtype);
-  const names = [...folder.weights.tensors.keys()];
-  if (names.some((name) => name.startsWith('vector_quantizer.'))) await runCodec(folder);
-  else if (names.includes('text_embedding.weight')) await runTts(folder);
-  else {
-    const expected = 'the weights of a codec or of a text-to-codes model';
-    throw new CheckpointError({ where: path, what: 'weights.safetensors', expected, got: 'neither' });
+  try {
+    const names = [...folder.weights.tensors.keys()];
+    if (names.some((name) => name.startsWith('vector_quantizer.'))) await runCodec(folder);
+    else if (names.includes('text_embedding.weight')) await runTts(folder);
+    else {
+      const expected = 'the weights of a codec or of a text-to-codes model';
+      throw new CheckpointError({ where: path, what: 'weights.safetensors', expected, got: 'neither' });
+    }
+    return folder.report();
+  } finally {
+    await folder.close();
   }
-  return folder.report();
 }

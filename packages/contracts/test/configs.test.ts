@@ -55,7 +55,7 @@ describe('ttsConfig', () => {
     [{ dModel: Number.NaN }, 'dModel: expected a number, got NaN'],
     [{ dFfn: 2 ** 40 }, 'dFfn: expected at most 1000000, got 1099511627776'],
     [{ dropout: 1 }, 'dropout: expected less than 1, got 1'],
-    [{ maskConvention: 'none' }, 'maskConvention: expected "outer" or "query", got "none"'],
+    [{ maskConvention: 'none' }, 'maskConvention: expected "outer" or "query" or "strict", got "none"'],
     [{ encoderCausal: 1 }, 'encoderCausal: expected true or false, got 1'],
     [null, 'configuration: expected an object, got null'],
   ])('refuses %j', (input, message) => {
