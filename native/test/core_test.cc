@@ -1,4 +1,5 @@
 // Arenas, the counter RNG, parameters and the tape.
+#include "core/device.h"
 #include "core/rng.h"
 #include "core/tape.h"
 #include "ops/layer_norm/layer_norm.h"
@@ -51,6 +52,15 @@ TEST(arena_gives_back_to_a_mark) {
   }
   CHECK(arena.alloc<char>(10) == first + 64);
   CHECK(reinterpret_cast<uintptr_t>(first) % 64 == 0);
+}
+
+TEST(a_device_that_is_not_there_is_an_error) {
+  const Devices all = devices();
+  CHECK((all.count > 0) == all.missing.empty());
+  for (int index : {-1, all.count}) {
+    CHECK_THROWS(open_device(index), "device: index: expected one of " + std::to_string(all.count) + " GPUs, got " + std::to_string(index));
+    CHECK_THROWS(device_name(index), "device: index: expected one of");
+  }
 }
 
 TEST(params_are_flat_aligned_and_reproducible) {
