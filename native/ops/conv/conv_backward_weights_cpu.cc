@@ -20,12 +20,30 @@ void pack_positions(T* to, const T* from, int64_t channels, int64_t step, int64_
   for (int64_t j = end; j < n; ++j) outside(j);
 }
 
+/** dw += the sums of all pieces, each [group, kh, Og, kw, Cg]. */
+template <class T>
+void add_pieces(const Call& c, const ConvShape& s, const T* partial, int64_t pieces) {
+  T* dw = c.din[1].as<T>();
+  c.ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps() * pieces), [&](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o)
+      for (int64_t i = 0; i < s.kh; ++i)
+        for (int64_t j = 0; j < s.kw; ++j) {
+          const T* from = partial + (((o / s.Og * s.kh + i) * s.Og + o % s.Og) * s.kw + j) * s.Cg;
+          T* to = dw + (o * s.Cg * s.kh + i) * s.kw + j;
+          for (int64_t ch = 0; ch < s.Cg; ++ch) {
+            T sum = from[ch];
+            for (int64_t piece = 1; piece < pieces; ++piece) sum += from[piece * s.weights() + ch];
+            to[ch * s.taps()] += sum;
+          }
+        }
+  });
+}
+
 }  // namespace
 
 template <class T>
 void conv_backward_weights(const Call& c, const ConvShape& s) {
   const T *x = c.in[0].as<T>(), *dy = c.dout[0].as<T>();
-  T* dw = c.din[1].as<T>();
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * s.stride_h * s.stride_w, s.Ho * s.Wo, s.B));
   const int64_t high = (blocks.h - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
   const int64_t wide = (blocks.w - 1) * s.stride_w + (s.kw - 1) * s.dilation_w + 1;
@@ -76,19 +94,7 @@ void conv_backward_weights(const Call& c, const ConvShape& s) {
       std::fill(to + (i * s.Og + panels.begin(begin)) * s.kw * s.Cg, to + (i * s.Og + panels.begin(end)) * s.kw * s.Cg, T(0));
   });
 
-  c.ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps() * pieces), [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o)
-      for (int64_t i = 0; i < s.kh; ++i)
-        for (int64_t j = 0; j < s.kw; ++j) {
-          const T* from = partial + (((o / s.Og * s.kh + i) * s.Og + o % s.Og) * s.kw + j) * s.Cg;
-          T* to = dw + (o * s.Cg * s.kh + i) * s.kw + j;
-          for (int64_t ch = 0; ch < s.Cg; ++ch) {
-            T sum = from[ch];
-            for (int64_t piece = 1; piece < pieces; ++piece) sum += from[piece * s.weights() + ch];
-            to[ch * s.taps()] += sum;
-          }
-        }
-  });
+  add_pieces(c, s, partial, pieces);
 }
 
 template void conv_backward_weights<float>(const Call&, const ConvShape&);

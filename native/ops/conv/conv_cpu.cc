@@ -16,6 +16,11 @@ int64_t outputs(const Call& c, const char* axis, int64_t size, int64_t pads, int
   return (size + pads - reach) / stride + 1;
 }
 
+void require_filters(const Call& c) {
+  const Tensor& w = c.in[1];
+  if (w.size() == 0) fail_shape(std::string(c.op.name) + ": w: expected at least one filter, channel and tap, got " + shape_string(w.shape()));
+}
+
 /** A reflection must end inside the signal, and a repeated edge must exist. */
 void check_padding(const Call& c, const char* axis, int64_t size, int64_t pad) {
   const PadMode mode = static_cast<PadMode>(c.integer("pad_mode"));
@@ -36,6 +41,7 @@ int64_t transpose_outputs(const Call& c) {
 }  // namespace
 
 void conv1d_axes(Axes& axes, const Call& c) {
+  require_filters(c);
   const int64_t groups = c.integer("groups"), C = axes["C"], O = axes["O"];
   if (axes["Cg"] * groups != C || O % groups)
     fail_shape("conv1d: w: expected [O, C / groups, k] with O a multiple of groups, got " + shape_string(c.in[1].shape()) +
@@ -54,11 +60,13 @@ void conv2d_check(const Call& c) {
 }
 
 void conv2d_axes(Axes& axes, const Call& c) {
+  require_filters(c);
   axes.bind("Ho", outputs(c, "H", axes["H"], 2 * c.integer("pad_h"), axes["kh"], c.integer("stride_h"), c.integer("dilation_h")));
   axes.bind("Wo", outputs(c, "W", axes["W"], 2 * c.integer("pad_w"), axes["kw"], c.integer("stride_w"), c.integer("dilation_w")));
 }
 
 void conv_transpose1d_axes(Axes& axes, const Call& c) {
+  require_filters(c);
   const int64_t groups = c.integer("groups"), C = axes["C"], To = transpose_outputs(c);
   if (C % groups)
     fail_shape("conv_transpose1d: x: axis C: expected a multiple of groups=" + std::to_string(groups) + ", got " + std::to_string(C));

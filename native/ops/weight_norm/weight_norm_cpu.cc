@@ -6,7 +6,7 @@
 namespace a2s {
 namespace {
 
-int64_t rows_a_task(int64_t row) { return 1 + 16384 / row; }
+int64_t rows_a_task(int64_t row) { return 1 + 16384 / (row + 1); }
 
 template <class T>
 double dot(const T* a, const T* b, int64_t n) {
