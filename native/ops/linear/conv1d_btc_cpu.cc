@@ -88,6 +88,8 @@ void backward(Call& c) {
 
 void conv1d_btc_axes(Axes& axes, const Call& c) {
   const int64_t k = axes["k"];
+  if (c.in[1].size() == 0)
+    fail_shape("conv1d_btc: w: expected at least one filter, channel and tap, got " + shape_string(c.in[1].shape()));
   if (!c.flag("causal") && k % 2 == 0)
     fail_shape("conv1d_btc: w: expected an odd number of taps unless causal, got k=" + std::to_string(k));
   axes.bind("P", c.integer("act") == static_cast<int>(Activation::gelu) ? axes["O"] : 0);
