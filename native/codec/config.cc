@@ -37,14 +37,17 @@ void CodecConfig::validate() const {
   each_in("res_kernels", res_kernels, 1, 1000);
   each_in("res_dilations", res_dilations, 1, 1000);
   if (product(up_sample_rates) != hop())
-    refuse("up_sample_rates", "the product of down_sample_rates, " + std::to_string(hop()), std::to_string(product(up_sample_rates)));
-  if (codebook_size() > 1 << 24) refuse("levels", "a product of at most 16777216, which f32 holds exactly", std::to_string(codebook_size()));
+    refuse("up_sample_rates", "the product of down_sample_rates, " + std::to_string(hop()),
+           std::to_string(product(up_sample_rates)));
+  if (codebook_size() > 1 << 24)
+    refuse("levels", "a product of at most 16777216, which f32 holds exactly", std::to_string(codebook_size()));
   for (int64_t k : res_kernels)
     if (k % 2 == 0) refuse("res_kernels", "odd kernels", std::to_string(k));
   // Each stage halves the channels, and the last activation needs a snake half and a leaky half.
   const int64_t halvings = int64_t{1} << up_sample_rates.size();
   if (decoder_channels % halvings || decoder_channels < 2 * halvings)
-    refuse("decoder_channels", "a multiple of " + std::to_string(halvings) + ", twice it at least", std::to_string(decoder_channels));
+    refuse("decoder_channels", "a multiple of " + std::to_string(halvings) + ", twice it at least",
+           std::to_string(decoder_channels));
 }
 
 }  // namespace a2s

@@ -36,8 +36,8 @@ void require_finite(const Tensor& wav) {
   for (int64_t i = 0; i < wav.size(); ++i)
     if (!std::isfinite(x[i])) {
       const int64_t S = wav.dims[2];
-      fail(ErrorCode::Data, "codec decoder: wav[" + std::to_string(i / S) + ", " + std::to_string(i % S) + "]: expected a finite sample, got " +
-                                std::to_string(x[i]));
+      fail(ErrorCode::Data, "codec decoder: wav[" + std::to_string(i / S) + ", " + std::to_string(i % S) +
+                                "]: expected a finite sample, got " + std::to_string(x[i]));
     }
 }
 
@@ -80,7 +80,8 @@ Var* Decoder::forward(Tape& tape, Var* x, const Tensor& frames, DecoderState* st
     Var* above = scaled_lengths(tape, frames, rate);
     x = condensed(tape, [&] {
       Var* y = up_sample(tape, s, activate(tape, s.alpha, x), above, state);
-      return apply_res_layer(tape, s.res_layer, y, [&](const NormConv& c, Var* in) { return convolve(tape, c, in, above, state); });
+      return apply_res_layer(tape, s.res_layer, y,
+                             [&](const NormConv& c, Var* in) { return convolve(tape, c, in, above, state); });
     });
     lengths = above;
   }
@@ -119,7 +120,10 @@ void Decoder::start(Context ctx, DecoderState& state, int64_t B) const {
 }
 
 void Decoder::restart(DecoderState& state, int64_t b) const {
-  for (const Tensor& t : state.contexts) std::memset(static_cast<char*>(t.data) + static_cast<size_t>(b) * t.bytes() / static_cast<size_t>(state.B), 0, t.bytes() / static_cast<size_t>(state.B));
+  for (const Tensor& t : state.contexts) {
+    const size_t item = t.bytes() / static_cast<size_t>(state.B);
+    std::memset(static_cast<char*>(t.data) + static_cast<size_t>(b) * item, 0, item);
+  }
 }
 
 }  // namespace a2s

@@ -16,7 +16,8 @@ constexpr double kSlope = 0.1, kReflect = static_cast<double>(PadMode::reflect);
 /** A tensor of one value, as an input of ops. */
 Var* filled(Tape& tape, DType dtype, std::initializer_list<int64_t> shape, double value) {
   Tensor t = tape.alloc(dtype, shape);
-  for (int64_t i = 0; i < t.size(); ++i) dtype == DType::f32 ? void(t.as<float>()[i] = static_cast<float>(value)) : void(t.as<double>()[i] = value);
+  for (int64_t i = 0; i < t.size(); ++i)
+    dtype == DType::f32 ? void(t.as<float>()[i] = static_cast<float>(value)) : void(t.as<double>()[i] = value);
   return tape.constant(t);
 }
 
@@ -61,13 +62,15 @@ void DiscriminatorConfig::validate() const {
 
 Discriminators::Discriminators(const DiscriminatorConfig& config, DType dtype, uint64_t seed) : config_(config), params_(dtype) {
   config.validate();
-  Declarer folded(params_, "discriminator.discriminators.0.discriminators."), banded(params_, "discriminator.discriminators.1.discriminators.");
+  Declarer folded(params_, "discriminator.discriminators.0.discriminators."),
+      banded(params_, "discriminator.discriminators.1.discriminators.");
   auto declare = [](Declarer& d, const std::string& stem, std::vector<std::array<int64_t, 4>> shapes) {
     Network n;
     for (size_t j = 0; j < shapes.size(); ++j) {
       const auto [O, C, h, w] = shapes[j];
       const bool last = j + 1 == shapes.size();
-      (last ? n.post : n.layers.emplace_back()) = d.conv(stem + (last ? ".conv_post.conv" : ".conv_layers." + std::to_string(j) + ".conv"), {O, C, h, w}, O);
+      (last ? n.post : n.layers.emplace_back()) =
+          d.conv(stem + (last ? ".conv_post.conv" : ".conv_layers." + std::to_string(j) + ".conv"), {O, C, h, w}, O);
     }
     return n;
   };
@@ -96,7 +99,8 @@ Judgement Discriminators::judge(Tape& tape, Var* wav, Learning learning) const {
 }
 
 /** Sample s lies in column s mod period: one-dimensional convolutions over each column. */
-void Discriminators::judge_period(Tape& tape, Var* wav, const Network& network, int64_t period, Learning learning, Judgement& out) const {
+void Discriminators::judge_period(Tape& tape, Var* wav, const Network& network, int64_t period, Learning learning,
+                                  Judgement& out) const {
   const int64_t B = wav->value.dims[0], S = wav->value.dims[1], rows = (S + period - 1) / period;
   Var* x = tape.view(wav, {B, 1, S});
   if (rows * period > S)  // a filter of one tap that copies, for its padding
@@ -108,8 +112,10 @@ void Discriminators::judge_period(Tape& tape, Var* wav, const Network& network, 
     const NormConv& c = i < network.layers.size() ? network.layers[i] : network.post;
     const Tensor& v = c.v->value;
     const double pad = static_cast<double>(v.dims[2] / 2);
-    return tape.apply(conv1d, {in, tape.view(c.weight(tape, learning), {v.dims[0], v.dims[1], v.dims[2]}), parameter(tape, *c.bias, learning), nullptr},
-                      {{"stride", i < strided ? 3 : 1}, {"pad_left", pad}, {"pad_right", pad}, {"pad_mode", kReflect}});
+    return tape.apply(
+        conv1d,
+        {in, tape.view(c.weight(tape, learning), {v.dims[0], v.dims[1], v.dims[2]}), parameter(tape, *c.bias, learning), nullptr},
+        {{"stride", i < strided ? 3 : 1}, {"pad_left", pad}, {"pad_right", pad}, {"pad_mode", kReflect}});
   }, out);
 }
 
@@ -120,13 +126,15 @@ void Discriminators::judge_bands(Tape& tape, Var* wav, size_t resolution, Learni
     const double v = 0.5 - 0.5 * std::cos(2 * M_PI * static_cast<double>(i) / static_cast<double>(win - 1));
     window.dtype == DType::f32 ? void(window.as<float>()[i] = static_cast<float>(v)) : void(window.as<double>()[i] = v);
   }
-  Var* spectrum = tape.apply(stft, {wav, tape.constant(window), nullptr}, {{"n_fft", double(n_fft)}, {"hop", double(hop)}, {"pad", 2}, {"normalized", 1}});
+  Var* spectrum = tape.apply(stft, {wav, tape.constant(window), nullptr},
+                             {{"n_fft", double(n_fft)}, {"hop", double(hop)}, {"pad", 2}, {"normalized", 1}});
   const int64_t B = wav->value.dims[0], bins = spectrum->value.dims[1] / 2, T = spectrum->value.dims[2];
   spectrum = tape.view(spectrum, {2 * B, bins, T});  // real and imaginary part of each item
   for (size_t b = 0; b < config_.bands.size(); ++b) {
     const int64_t low = static_cast<int64_t>(config_.bands[b][0] * static_cast<double>(bins));
     const int64_t count = static_cast<int64_t>(config_.bands[b][1] * static_cast<double>(bins)) - low;
-    Var* x = tape.apply(slice_time, {spectrum, repeated(tape, 2 * B, low), repeated(tape, 2 * B, count)}, {{"frames", double(count)}});
+    Var* x =
+        tape.apply(slice_time, {spectrum, repeated(tape, 2 * B, low), repeated(tape, 2 * B, count)}, {{"frames", double(count)}});
     x = tape.view(tape.apply(transpose, {x}), {B, 2, T, count});
     const Network& network = bands_[resolution][b];
     run_network(tape, x, network.layers.size(), [&](size_t i, Var* in) {

@@ -10,7 +10,11 @@ constexpr double kReplicate = static_cast<double>(PadMode::replicate);
 Var* convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, int64_t stride, int64_t pad) {
   const double p = static_cast<double>(pad);
   return tape.apply(conv1d, {x, c.weight(tape), tape.param(*c.bias), lengths},
-                    {{"stride", double(stride)}, {"dilation", double(c.dilation)}, {"pad_left", p}, {"pad_right", p}, {"pad_mode", kReplicate}});
+                    {{"stride", double(stride)},
+                     {"dilation", double(c.dilation)},
+                     {"pad_left", p},
+                     {"pad_right", p},
+                     {"pad_mode", kReplicate}});
 }
 
 /** At the same rate. */

@@ -11,7 +11,8 @@ Var* NormConv::weight(Tape& tape, Learning learning) const {
   const Tensor& t = v->value;
   Var* directions = tape.view(parameter(tape, *v, learning), {t.dims[0], t.size() / t.dims[0]});
   Var* w = tape.apply(weight_norm, {directions, tape.view(parameter(tape, *g, learning), {t.dims[0]})});
-  return t.rank == 3 ? tape.view(w, {t.dims[0], t.dims[1], t.dims[2]}) : tape.view(w, {t.dims[0], t.dims[1], t.dims[2], t.dims[3]});
+  return t.rank == 3 ? tape.view(w, {t.dims[0], t.dims[1], t.dims[2]})
+                     : tape.view(w, {t.dims[0], t.dims[1], t.dims[2], t.dims[3]});
 }
 
 NormConv Declarer::conv(const std::string& stem, std::initializer_list<int64_t> v_shape, int64_t outputs, int64_t dilation) {
@@ -44,7 +45,9 @@ ResLayer declare_res_layer(Declarer& declare, const CodecConfig& config, const s
       ResBlock& b = chain.emplace_back();
       b.input_conv = declare.conv(block + ".input_conv.conv", {C, C, k}, C, config.res_dilations[m]);
       b.skip_conv = declare.conv(block + ".skip_conv.conv", {C, C, k}, C);
-      if (snake) b.input_alpha = declare.alpha(block + ".input_activation", C), b.skip_alpha = declare.alpha(block + ".skip_activation", C);
+      if (snake)
+        b.input_alpha = declare.alpha(block + ".input_activation", C),
+        b.skip_alpha = declare.alpha(block + ".skip_activation", C);
     }
   }
   return layer;

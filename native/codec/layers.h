@@ -12,7 +12,9 @@ namespace a2s {
 /** Whether a pass through a model asks for the gradients of its parameters. */
 enum class Learning { off, on };
 
-inline Var* parameter(Tape& tape, Param& p, Learning learning) { return learning == Learning::on ? tape.param(p) : tape.constant(p.value); }
+inline Var* parameter(Tape& tape, Param& p, Learning learning) {
+  return learning == Learning::on ? tape.param(p) : tape.constant(p.value);
+}
 
 /** A convolution whose weight is g v / |v|, rows of v along its first axis: output channels, of a transposed convolution
  *  input channels. Published as <stem>.parametrizations.weight.original0 (g), .original1 (v) and <stem>.bias. */

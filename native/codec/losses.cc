@@ -33,15 +33,20 @@ Var* mean_over(Tape& tape, const std::vector<LossResolution>& resolutions, F&& t
 
 CodecLosses::CodecLosses(const CodecLoss& weights, int64_t sample_rate) : weights_(weights), sample_rate_(sample_rate) {
   double sum = 0;
-  for (auto [name, w] : {std::pair{"waveform", weights.waveform}, {"mel", weights.mel}, {"stft", weights.stft}, {"adversarial", weights.adversarial},
+  for (auto [name, w] : {std::pair{"waveform", weights.waveform},
+                         {"mel", weights.mel},
+                         {"stft", weights.stft},
+                         {"adversarial", weights.adversarial},
                          {"features", weights.features}}) {
-    if (!(w >= 0 && std::isfinite(w))) fail_config(std::string("codec: loss: ") + name + ": expected a finite weight of 0 or more, got " + std::to_string(w));
+    if (!(w >= 0 && std::isfinite(w)))
+      fail_config(std::string("codec: loss: ") + name + ": expected a finite weight of 0 or more, got " + std::to_string(w));
     sum += w;
   }
   if (sum == 0) fail_config("codec: loss: expected a weight other than 0 for at least one loss, got none");
 }
 
-Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor& samples, const Discriminators* discriminators) const {
+Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor& samples,
+                        const Discriminators* discriminators) const {
   Var *recorded = tape.constant(target), *total = nullptr;
   Tensor counts = samples ? samples : tape.alloc(DType::i32, {target.dims[0]});
   if (!samples) std::fill_n(counts.as<int32_t>(), counts.size(), static_cast<int32_t>(target.dims[1]));
@@ -56,8 +61,15 @@ Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor
     return mean_over(tape, resolutions, [&](const LossResolution& r) {
       auto mel = [&](Var* x) {
         return tape.apply(log_mel, {x, lengths},
-                          {{"sample_rate", double(sample_rate_)}, {"n_fft", double(r.n_fft)}, {"hop", double(r.hop)}, {"win", double(r.win)},
-                           {"window", kSymmetricHann}, {"pad", kPadZero}, {"n_mels", double(r.mels)}, {"eps", 1e-5}, {"offset", 1}});
+                          {{"sample_rate", double(sample_rate_)},
+                           {"n_fft", double(r.n_fft)},
+                           {"hop", double(r.hop)},
+                           {"win", double(r.win)},
+                           {"window", kSymmetricHann},
+                           {"pad", kPadZero},
+                           {"n_mels", double(r.mels)},
+                           {"eps", 1e-5},
+                           {"offset", 1}});
       };
       return tape.apply(masked_l1, {mel(wav), mel(recorded), frames_of(tape, lengths, r.hop, 0)});
     });
@@ -66,14 +78,20 @@ Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor
     return mean_over(tape, resolutions, [&](const LossResolution& r) {
       auto log_magnitude = [&](Var* x) {
         return tape.apply(log_stft, {x, lengths},
-                          {{"n_fft", double(r.n_fft)}, {"hop", double(r.hop)}, {"win", double(r.win)}, {"window", kSymmetricHann}, {"pad", kPadReflect},
-                           {"eps", 1e-5}, {"offset", 1}});
+                          {{"n_fft", double(r.n_fft)},
+                           {"hop", double(r.hop)},
+                           {"win", double(r.win)},
+                           {"window", kSymmetricHann},
+                           {"pad", kPadReflect},
+                           {"eps", 1e-5},
+                           {"offset", 1}});
       };
       return tape.apply(masked_l1, {log_magnitude(wav), log_magnitude(recorded), frames_of(tape, lengths, r.hop, 1)});
     });
   });
   if (!weights_.judged()) return total;
-  if (!discriminators) fail_config("codec: loss: adversarial, features: expected discriminators for weights other than 0, got none");
+  if (!discriminators)
+    fail_config("codec: loss: adversarial, features: expected discriminators for weights other than 0, got none");
   const Judgement decoded = discriminators->judge(tape, wav, Learning::off);
   term(weights_.adversarial, [&] { return adversarial_loss(tape, decoded); });
   term(weights_.features, [&] { return feature_loss(tape, discriminators->judge(tape, recorded, Learning::off), decoded); });

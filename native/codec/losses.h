@@ -30,7 +30,8 @@ class CodecLosses {
    *  of S, and must be given when a term asks for them. @throws Config, Shape */
   Var* codec(Tape& tape, Var* wav, const Tensor& target, const Tensor& samples, const Discriminators* discriminators) const;
 
-  std::vector<LossResolution> resolutions = {{32, 8, 32, 5}, {64, 16, 64, 10}, {128, 32, 128, 20}, {256, 64, 256, 40}, {512, 128, 512, 80}, {1024, 256, 1024, 160}};
+  std::vector<LossResolution> resolutions = {{32, 8, 32, 5},     {64, 16, 64, 10},    {128, 32, 128, 20},
+                                             {256, 64, 256, 40}, {512, 128, 512, 80}, {1024, 256, 1024, 160}};
 
  private:
   CodecLoss weights_;

@@ -14,20 +14,25 @@ const CodecConfig& checked(const CodecConfig& config) {
 
 void check_audio(const Tensor& audio, const Tensor& samples, DType dtype) {
   if (audio.rank != 2 || audio.dtype != dtype)
-    fail_shape(std::string("codec encode: audio: expected ") + name_of(dtype) + " [B, S], got " + name_of(audio.dtype) + " " + shape_string(audio.shape()));
+    fail_shape(std::string("codec encode: audio: expected ") + name_of(dtype) + " [B, S], got " + name_of(audio.dtype) + " " +
+               shape_string(audio.shape()));
   if (!samples) return;
   if (samples.rank != 1 || samples.dtype != DType::i32 || samples.dims[0] != audio.dims[0])
-    fail_shape("codec encode: samples: expected i32 [" + std::to_string(audio.dims[0]) + "], got " + name_of(samples.dtype) + " " +
-               shape_string(samples.shape()));
+    fail_shape("codec encode: samples: expected i32 [" + std::to_string(audio.dims[0]) + "], got " + name_of(samples.dtype) +
+               " " + shape_string(samples.shape()));
   for (int64_t b = 0; b < samples.size(); ++b)
     if (const int32_t n = samples.as<int32_t>()[b]; n < 0 || n > audio.dims[1])
-      fail_shape("codec encode: samples: element " + std::to_string(b) + ": expected 0 to " + std::to_string(audio.dims[1]) + ", got " + std::to_string(n));
+      fail_shape("codec encode: samples: element " + std::to_string(b) + ": expected 0 to " + std::to_string(audio.dims[1]) +
+                 ", got " + std::to_string(n));
 }
 
 }  // namespace
 
 Codec::Codec(const CodecConfig& config, DType dtype, uint64_t seed)
-    : config_(checked(config)), params_(dtype), encoder_(Declarer(params_, "audio_encoder."), config_), decoder_(Declarer(params_, "audio_decoder."), config_) {
+    : config_(checked(config)),
+      params_(dtype),
+      encoder_(Declarer(params_, "audio_encoder."), config_),
+      decoder_(Declarer(params_, "audio_decoder."), config_) {
   params_.allocate(seed);
 }
 
@@ -72,13 +77,15 @@ Var* Codec::levels(Tape& tape) const {
 }
 
 Codec::Quantised Codec::quantise(Tape& tape, Var* latent, const Tensor& frames) const {
-  auto [dequantized, codes, unused1, unused2] = tape.apply_all(fsq_encode, {latent, levels(tape), frames ? tape.constant(frames) : nullptr});
+  auto [dequantized, codes, unused1, unused2] =
+      tape.apply_all(fsq_encode, {latent, levels(tape), frames ? tape.constant(frames) : nullptr});
   return {dequantized, codes->value};
 }
 
 Var* Codec::dequantise(Tape& tape, const Tensor& codes, const Tensor& frames) const {
   if (codes.rank == 3 && codes.dims[1] != config_.groups)
-    fail_shape("codec dequantise: codes: expected " + std::to_string(config_.groups) + " codebooks, got " + shape_string(codes.shape()));
+    fail_shape("codec dequantise: codes: expected " + std::to_string(config_.groups) + " codebooks, got " +
+               shape_string(codes.shape()));
   Var* y = tape.apply(fsq_decode, {tape.constant(codes), levels(tape), frames ? tape.constant(frames) : nullptr});
   if (params_.dtype() == DType::f32) return y;
   Tensor wide = new_tensor(tape.arena(), DType::f64, y->value.shape());
@@ -86,6 +93,8 @@ Var* Codec::dequantise(Tape& tape, const Tensor& codes, const Tensor& frames) co
   return tape.constant(wide);
 }
 
-Var* Codec::decode(Tape& tape, Var* dequantized, const Tensor& frames) const { return decoder_.forward(tape, dequantized, frames); }
+Var* Codec::decode(Tape& tape, Var* dequantized, const Tensor& frames) const {
+  return decoder_.forward(tape, dequantized, frames);
+}
 
 }  // namespace a2s

@@ -1,6 +1,7 @@
 // NanoCodec: 22 kHz speech to groups of finite scalar codes and back.
 //
-//   audio [B, S] -> encode -> latent [B, GD, T] -> quantise -> codes [B, G, T], dequantized [B, GD, T] -> decode -> wav [B, T * hop]
+//   audio [B, S] -> encode -> latent [B, GD, T] -> quantise -> codes [B, G, T], dequantized [B, GD, T] -> decode -> wav [B, T *
+//   hop]
 //
 // Casanova et al.: NanoCodec, arXiv 2508.05835; the encoder, quantiser and decoder of NVIDIA NeMo's AudioCodecModel.
 // Parameters bear the names of the published state dict.

@@ -19,7 +19,8 @@ std::vector<int64_t> counts_of(const Tensor& counts, const char* name, int64_t B
   for (int64_t b = 0; b < B; ++b) {
     const int64_t n = out[static_cast<size_t>(b)] = counts.as<int32_t>()[b];
     if (n < 0 || n > most)
-      fail_shape(std::string("codec: ") + name + "[" + std::to_string(b) + "]: expected 0 to " + std::to_string(most) + ", got " + std::to_string(n));
+      fail_shape(std::string("codec: ") + name + "[" + std::to_string(b) + "]: expected 0 to " + std::to_string(most) + ", got " +
+                 std::to_string(n));
   }
   return out;
 }
@@ -47,9 +48,11 @@ CodedBatch encode_batch(const CodecPass& pass, const Codec& codec, const Tensor&
     ScratchScope scope(pass.arena);
     Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
     tape.cancel = pass.cancel;
-    const Tensor item = make_tensor(static_cast<char*>(audio.data) + b * S * static_cast<int64_t>(size_of(audio.dtype)), audio.dtype, {1, n});
+    const Tensor item =
+        make_tensor(static_cast<char*>(audio.data) + b * S * static_cast<int64_t>(size_of(audio.dtype)), audio.dtype, {1, n});
     const Tensor codes = codec.quantise(tape, codec.encode(tape, item).latent).codes;
-    for (int64_t g = 0; g < G; ++g) std::copy_n(codes.as<int32_t>() + g * frames, frames, out.codes.as<int32_t>() + (b * G + g) * T);
+    for (int64_t g = 0; g < G; ++g)
+      std::copy_n(codes.as<int32_t>() + g * frames, frames, out.codes.as<int32_t>() + (b * G + g) * T);
   }
   return out;
 }

@@ -9,8 +9,8 @@ CodecStream::CodecStream(Context ctx, const Codec& codec, int64_t streams) : cod
 
 Tensor CodecStream::feed(Tape& tape, const Tensor& codes) {
   if (codes.dtype != DType::i32 || codes.rank != 3 || codes.dims[0] != streams() || codes.dims[2] < 1)
-    fail_shape("codec stream: codes: expected i32 [" + std::to_string(streams()) + ", G, at least 1], got " + name_of(codes.dtype) + " " +
-               shape_string(codes.shape()));
+    fail_shape("codec stream: codes: expected i32 [" + std::to_string(streams()) + ", G, at least 1], got " +
+               name_of(codes.dtype) + " " + shape_string(codes.shape()));
   return codec_.decoder().forward(tape, codec_.dequantise(tape, codes), {}, &state_)->value;
 }
 

@@ -31,7 +31,8 @@ Tensor target_of(Tape& tape, const Tensor& audio, const Tensor& samples, const T
   const size_t width = size_of(wav.dtype);
   for (int64_t b = 0; b < B; ++b) {
     const int64_t count = samples ? samples.as<int32_t>()[b] : S;
-    std::memcpy(static_cast<char*>(target.data) + b * W * width, static_cast<const char*>(audio.data) + b * S * width, count * width);
+    std::memcpy(static_cast<char*>(target.data) + b * W * width, static_cast<const char*>(audio.data) + b * S * width,
+                count * width);
   }
   return target;
 }
@@ -51,12 +52,14 @@ CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor
   return parts_of(forward(tape, codec, audio, samples));
 }
 
-CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss, double weight) {
+CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss,
+                   double weight) {
   const CodecLosses losses(loss, codec.config().sample_rate);
   Tape tape(pass.ctx, pass.arena);
   tape.cancel = pass.cancel;
   const Forward f = forward(tape, codec, audio, samples);
-  const Tensor target = target_of(tape, audio, samples, f.wav->value), lengths = lengths_of(tape, f.encoded.frames, codec.config().hop());
+  const Tensor target = target_of(tape, audio, samples, f.wav->value),
+               lengths = lengths_of(tape, f.encoded.frames, codec.config().hop());
   Var* total = tape.apply(scale, {losses.codec(tape, f.wav, target, lengths, nullptr)}, {{"factor", weight}});
   tape.backward(total);
   const double value = total->value.dtype == DType::f32 ? total->value.as<float>()[0] : total->value.as<double>()[0];

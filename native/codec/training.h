@@ -26,6 +26,7 @@ CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor
 
 /** Adds weight * d loss to the gradients; the loss is over whole frames. @throws as evaluate; Config when no loss has a
  *  weight, or one that needs discriminators. */
-CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss, double weight);
+CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss,
+                   double weight);
 
 }  // namespace a2s

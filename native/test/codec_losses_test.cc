@@ -21,7 +21,8 @@ struct LossGolden {
   Tensor get(const std::string& name, DType dtype) {
     const Golden::Entry& e = file.tensors.at(name);
     Tensor t = new_tensor(arena, dtype, std::span<const int64_t>(e.shape));
-    for (int64_t i = 0; i < t.size(); ++i) dtype == DType::f32 ? void(t.as<float>()[i] = static_cast<float>(e.values[i])) : void(t.as<double>()[i] = e.values[i]);
+    for (int64_t i = 0; i < t.size(); ++i)
+      dtype == DType::f32 ? void(t.as<float>()[i] = static_cast<float>(e.values[i])) : void(t.as<double>()[i] = e.values[i]);
     return t;
   }
   void load(Params& params) {
@@ -32,7 +33,11 @@ struct LossGolden {
 /** One term of the codec's loss alone. */
 CodecLoss only(const std::string& name) {
   CodecLoss w;
-  (name == "waveform" ? w.waveform : name == "mel" ? w.mel : name == "stft" ? w.stft : name == "adversarial" ? w.adversarial : w.features) = 1;
+  (name == "waveform"      ? w.waveform
+   : name == "mel"         ? w.mel
+   : name == "stft"        ? w.stft
+   : name == "adversarial" ? w.adversarial
+                           : w.features) = 1;
   return w;
 }
 
@@ -62,7 +67,8 @@ void check_terms(const Within& within) {
   Var* loss = discriminator_step_loss(tape, judges, decoded, recorded);
   tape.backward(loss);
   CHECK(relative_error(loss->value, golden.get("out.discriminator", DType::f64)) < within.loss);
-  for (const ParamEntry& p : judges.params().entries()) CHECK(relative_error(p.grad, golden.get("grad." + p.name, DType::f64)) < within.gradient);
+  for (const ParamEntry& p : judges.params().entries())
+    CHECK(relative_error(p.grad, golden.get("grad." + p.name, DType::f64)) < within.gradient);
 }
 
 }  // namespace
@@ -77,7 +83,8 @@ TEST(discriminators_of_published_size_have_the_published_tensors) {
   Discriminators judges(c, DType::f32, 0);
   CHECK(judges.params().list().size() == 90 + 180);
   CHECK(judges.params().find("discriminator.discriminators.0.discriminators.4.conv_post.conv.bias"));
-  CHECK(judges.params().find("discriminator.discriminators.1.discriminators.1.discriminators.4.conv_layers.4.conv.parametrizations.weight.original1"));
+  CHECK(judges.params().find(
+      "discriminator.discriminators.1.discriminators.1.discriminators.4.conv_layers.4.conv.parametrizations.weight.original1"));
 }
 
 TEST(gradients_reach_the_decoder_through_every_loss) {

@@ -20,7 +20,8 @@ CodecConfig small_config() {
 Tensor random_codes(Arena& arena, const CodecConfig& c, int64_t B, int64_t T, uint64_t seed = 3) {
   Tensor t = new_tensor(arena, DType::i32, {B, c.groups, T});
   const Rng rng{seed, static_cast<uint32_t>(Stream::test)};
-  for (int64_t i = 0; i < t.size(); ++i) t.as<int32_t>()[i] = static_cast<int32_t>(rng.uniform(1, i) * static_cast<double>(c.codebook_size()));
+  for (int64_t i = 0; i < t.size(); ++i)
+    t.as<int32_t>()[i] = static_cast<int32_t>(rng.uniform(1, i) * static_cast<double>(c.codebook_size()));
   return t;
 }
 
@@ -107,7 +108,8 @@ TEST(codec_stream_gives_the_bits_of_one_call) {
   for (uint64_t trial = 0; trial < 6; ++trial) {
     for (int64_t b = 0; b < B; ++b) stream.restart(b);
     for (int64_t t = 0, piece = 0; t < T; ++piece) {
-      const int64_t n = std::min<int64_t>(T - t, 1 + static_cast<int64_t>(Rng{6, 5}.uniform(trial, piece) * (trial == 0 ? 1 : 9)));
+      const int64_t n =
+          std::min<int64_t>(T - t, 1 + static_cast<int64_t>(Rng{6, 5}.uniform(trial, piece) * (trial == 0 ? 1 : 9)));
       Tape tape(test_context(), arena, Tape::Mode::infer);
       const Tensor wav = stream.feed(tape, portion(arena, codes, t, t + n));
       CHECK(wav.dims[0] == B && wav.dims[1] == n * hop);
@@ -134,7 +136,8 @@ TEST(codec_stream_restarts_one_of_its_streams) {
   CHECK(equal(first.as<float>() + samples, second.as<float>() + samples, samples));
   CHECK_THROWS(stream.restart(2), "codec stream: index: expected below 2, got 2");
   Tape tape(test_context(), arena, Tape::Mode::infer);
-  CHECK_THROWS(stream.feed(tape, portion(arena, codes, 0, 0)), "codec stream: codes: expected i32 [2, G, at least 1], got i32 [2, 2, 0]");
+  CHECK_THROWS(stream.feed(tape, portion(arena, codes, 0, 0)),
+               "codec stream: codes: expected i32 [2, G, at least 1], got i32 [2, 2, 0]");
 }
 
 TEST(codec_decodes_items_of_a_batch_as_alone) {
@@ -211,7 +214,8 @@ TEST(every_code_survives_decoding_and_encoding) {
     const double scale = static_cast<double>(levels[d] - 1) / 2 * (1 - 1e-3), offset = levels[d] % 2 ? 0 : 0.5;
     for (int64_t n = 0; n < 2016; ++n) {
       const double k = values->value.as<float>()[d * 2016 + n] * static_cast<double>(levels[d] / 2);
-      latent.as<float>()[d * 2016 + n] = static_cast<float>(std::atanh(std::clamp((k + offset) / scale, -0.9999, 0.9999)) - std::tan(offset / scale));
+      latent.as<float>()[d * 2016 + n] =
+          static_cast<float>(std::atanh(std::clamp((k + offset) / scale, -0.9999, 0.9999)) - std::tan(offset / scale));
     }
   }
   auto [again, ids, unused1, unused2] = tape.apply_all(fsq_encode, {tape.constant(latent), tape.constant(steps), nullptr});

@@ -99,7 +99,8 @@ void correlate(const Call& c, const ConvShape& s, const Panels& panels, const Ph
         else copy_line(to, 1, wide, line, vw.low + k.w0 - reach_w, 1, s.length(b), PadMode::zero);
       }
 
-    const int64_t h0 = (vh.low + k.h0) * s.stride_h + p.rows.phase - region.h0, w0 = (vw.low + k.w0) * s.stride_w + p.columns.phase - region.w0;
+    const int64_t h0 = (vh.low + k.h0) * s.stride_h + p.rows.phase - region.h0,
+                  w0 = (vw.low + k.w0) * s.stride_w + p.columns.phase - region.w0;
     const bool direct = k.h == 1 && s.stride_w == 1;  // the sums are a run of the region
     for (int64_t i = part * panels.count / parts; i < (part + 1) * panels.count / parts; ++i) {
       const int64_t first = g * s.Cg + panels.begin(i), M = panels.height(i), step = region.H() * region.W();
@@ -123,8 +124,9 @@ void conv_backward_data(const Call& c, const ConvShape& s) {
   std::array<Region<T>, 5> regions{{{s.pad_h, bottom, s.pad_w, right, c.din[0].as<T>()}}};
   size_t count = 1;
   if (s.mode != PadMode::zero)  // the rim: above, below, left, right
-    for (Region<T> r : {Region<T>{0, s.pad_h, 0, right + s.pad_right}, Region<T>{bottom, bottom + s.pad_h, 0, right + s.pad_right},
-                        Region<T>{s.pad_h, bottom, 0, s.pad_w}, Region<T>{s.pad_h, bottom, right, right + s.pad_right}})
+    for (Region<T> r :
+         {Region<T>{0, s.pad_h, 0, right + s.pad_right}, Region<T>{bottom, bottom + s.pad_h, 0, right + s.pad_right},
+          Region<T>{s.pad_h, bottom, 0, s.pad_w}, Region<T>{s.pad_h, bottom, right, right + s.pad_right}})
       if (r.H() > 0 && r.W() > 0) {
         r.to = c.scratch<T>(s.B * s.C * r.H() * r.W());
         regions[count++] = r;
@@ -141,7 +143,8 @@ void conv_backward_data(const Call& c, const ConvShape& s) {
     for (int64_t line = 0; line < s.B * s.C; ++line)
       for (int64_t h = r.h0; h < r.h1; ++h)
         for (int64_t w = r.w0; w < r.w1; ++w)
-          c.din[0].as<T>()[(line * s.H + padded_source(h - s.pad_h, s.H, s.mode)) * s.W + padded_source(w - s.pad_w, s.W, s.mode)] +=
+          c.din[0]
+              .as<T>()[(line * s.H + padded_source(h - s.pad_h, s.H, s.mode)) * s.W + padded_source(w - s.pad_w, s.W, s.mode)] +=
               r.to[(line * r.H() + h - r.h0) * r.W() + w - r.w0];
   }
 }

@@ -55,44 +55,50 @@ void conv_backward_weights(const Call& c, const ConvShape& s) {
   T* partial = c.scratch<T>(pieces * s.weights());  // [piece, group, kh, Og, kw, Cg]
 
   const int64_t packed = high * wide * s.Cg + kTapSlack, panel_size = tap_panel<T>() * blocks.h * blocks.w;
-  each_task<T>(c.ctx, pieces * s.groups * parts, packed + panel_size + (blocks.h * blocks.w * 4) / sizeof(T) + 16, [&](int64_t task, T* rows) {
-    const int64_t part = task % parts, g = task / parts % s.groups, piece = task / parts / s.groups;
-    const int64_t begin = part * panels.count / parts, end = (part + 1) * panels.count / parts;
-    T* to = partial + (piece * s.groups + g) * s.Og * s.Cg * s.taps();
-    T* gradients = rows + packed;
-    int32_t* offset = reinterpret_cast<int32_t*>(gradients + panel_size);
-    bool started = false;
-    for (int64_t step = piece * steps / pieces; step < (piece + 1) * steps / pieces; ++step) {
-      const int64_t b = step / blocks.count();
-      Blocks::Block k = blocks.at(step % blocks.count());
-      k.w = std::min(k.w, s.length(b) - k.w0);
-      if (k.w <= 0) continue;
-      for (int64_t h = 0, n = 0; h < k.h; ++h)
-        for (int64_t j = 0; j < k.w; ++j) offset[n++] = static_cast<int32_t>((h * s.stride_h * wide + j * s.stride_w) * s.Cg);
-      for (int64_t i = 0; i < high; ++i) {
-        const int64_t from = padded_source(k.h0 * s.stride_h + i - s.pad_h, s.H, s.mode);
-        T* row = rows + i * wide * s.Cg;
-        if (from < 0) {
-          std::fill_n(row, wide * s.Cg, T(0));
-          continue;
-        }
-        pack_positions(row, x + ((b * s.C + g * s.Cg) * s.H + from) * s.W, s.Cg, s.H * s.W, k.w0 * s.stride_w - s.pad_w, wide, s.W, s.mode);
-      }
-      for (int64_t p = begin; p < end; ++p) {
-        const int64_t first = panels.begin(p), M = panels.height(p), R = k.h * k.w;
-        for (int64_t h = 0; h < k.h; ++h)
-          transpose_lines(gradients + h * k.w * M, dy + ((b * s.O + g * s.Og + first) * s.Ho + k.h0 + h) * s.Wo + k.w0, M, s.Ho * s.Wo, k.w);
-        const int64_t run = s.dilation_w == 1 ? s.kw : 1;  // neighbouring taps in one product
-        for (int64_t i = 0; i < s.kh; ++i)
-          for (int64_t j = 0; j < s.kw; j += run)
-            tap_product(TapProduct<T>{gradients, M, rows + (i * s.dilation_h * wide + j * s.dilation_w) * s.Cg, offset, R,
-                                      to + ((i * s.Og + first) * s.kw + j) * s.Cg, s.kw * s.Cg, run * s.Cg, nullptr, started});
-      }
-      started = true;
-    }
-    for (int64_t i = 0; i < s.kh && !started; ++i)
-      std::fill(to + (i * s.Og + panels.begin(begin)) * s.kw * s.Cg, to + (i * s.Og + panels.begin(end)) * s.kw * s.Cg, T(0));
-  });
+  each_task<T>(c.ctx, pieces * s.groups * parts, packed + panel_size + (blocks.h * blocks.w * 4) / sizeof(T) + 16,
+               [&](int64_t task, T* rows) {
+                 const int64_t part = task % parts, g = task / parts % s.groups, piece = task / parts / s.groups;
+                 const int64_t begin = part * panels.count / parts, end = (part + 1) * panels.count / parts;
+                 T* to = partial + (piece * s.groups + g) * s.Og * s.Cg * s.taps();
+                 T* gradients = rows + packed;
+                 int32_t* offset = reinterpret_cast<int32_t*>(gradients + panel_size);
+                 bool started = false;
+                 for (int64_t step = piece * steps / pieces; step < (piece + 1) * steps / pieces; ++step) {
+                   const int64_t b = step / blocks.count();
+                   Blocks::Block k = blocks.at(step % blocks.count());
+                   k.w = std::min(k.w, s.length(b) - k.w0);
+                   if (k.w <= 0) continue;
+                   for (int64_t h = 0, n = 0; h < k.h; ++h)
+                     for (int64_t j = 0; j < k.w; ++j)
+                       offset[n++] = static_cast<int32_t>((h * s.stride_h * wide + j * s.stride_w) * s.Cg);
+                   for (int64_t i = 0; i < high; ++i) {
+                     const int64_t from = padded_source(k.h0 * s.stride_h + i - s.pad_h, s.H, s.mode);
+                     T* row = rows + i * wide * s.Cg;
+                     if (from < 0) {
+                       std::fill_n(row, wide * s.Cg, T(0));
+                       continue;
+                     }
+                     pack_positions(row, x + ((b * s.C + g * s.Cg) * s.H + from) * s.W, s.Cg, s.H * s.W,
+                                    k.w0 * s.stride_w - s.pad_w, wide, s.W, s.mode);
+                   }
+                   for (int64_t p = begin; p < end; ++p) {
+                     const int64_t first = panels.begin(p), M = panels.height(p), R = k.h * k.w;
+                     for (int64_t h = 0; h < k.h; ++h)
+                       transpose_lines(gradients + h * k.w * M,
+                                       dy + ((b * s.O + g * s.Og + first) * s.Ho + k.h0 + h) * s.Wo + k.w0, M, s.Ho * s.Wo, k.w);
+                     const int64_t run = s.dilation_w == 1 ? s.kw : 1;  // neighbouring taps in one product
+                     for (int64_t i = 0; i < s.kh; ++i)
+                       for (int64_t j = 0; j < s.kw; j += run)
+                         tap_product(TapProduct<T>{gradients, M, rows + (i * s.dilation_h * wide + j * s.dilation_w) * s.Cg,
+                                                   offset, R, to + ((i * s.Og + first) * s.kw + j) * s.Cg, s.kw * s.Cg,
+                                                   run * s.Cg, nullptr, started});
+                   }
+                   started = true;
+                 }
+                 for (int64_t i = 0; i < s.kh && !started; ++i)
+                   std::fill(to + (i * s.Og + panels.begin(begin)) * s.kw * s.Cg,
+                             to + (i * s.Og + panels.begin(end)) * s.kw * s.Cg, T(0));
+               });
 
   add_pieces(c, s, partial, pieces);
 }

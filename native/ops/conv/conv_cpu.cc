@@ -18,15 +18,16 @@ int64_t outputs(const Call& c, const char* axis, int64_t size, int64_t pads, int
 
 void require_filters(const Call& c) {
   const Tensor& w = c.in[1];
-  if (w.size() == 0) fail_shape(std::string(c.op.name) + ": w: expected at least one filter, channel and tap, got " + shape_string(w.shape()));
+  if (w.size() == 0)
+    fail_shape(std::string(c.op.name) + ": w: expected at least one filter, channel and tap, got " + shape_string(w.shape()));
 }
 
 /** A reflection must end inside the signal, and a repeated edge must exist. */
 void check_padding(const Call& c, const char* axis, int64_t size, int64_t pad) {
   const PadMode mode = static_cast<PadMode>(c.integer("pad_mode"));
   if ((mode == PadMode::reflect && pad >= size) || (mode == PadMode::replicate && pad > 0 && size < 1))
-    fail_shape(std::string(c.op.name) + ": x: axis " + axis + ": expected more positions than are padded (" + std::to_string(pad) + "), got " +
-               std::to_string(size));
+    fail_shape(std::string(c.op.name) + ": x: axis " + axis + ": expected more positions than are padded (" +
+               std::to_string(pad) + "), got " + std::to_string(size));
 }
 
 int64_t conv1d_outputs(const Call& c) {
@@ -69,11 +70,13 @@ void conv_transpose1d_axes(Axes& axes, const Call& c) {
   require_filters(c);
   const int64_t groups = c.integer("groups"), C = axes["C"], To = transpose_outputs(c);
   if (C % groups)
-    fail_shape("conv_transpose1d: x: axis C: expected a multiple of groups=" + std::to_string(groups) + ", got " + std::to_string(C));
+    fail_shape("conv_transpose1d: x: axis C: expected a multiple of groups=" + std::to_string(groups) + ", got " +
+               std::to_string(C));
   if (To < 1) fail_shape("conv_transpose1d: x: axis T: expected frames left after the trims, got T=" + std::to_string(axes["T"]));
   if (axes.find("O") < 0) axes.bind("O", axes["Og"] * groups);
   else if (axes["O"] != axes["Og"] * groups)
-    fail_shape("conv_transpose1d: b: expected [" + std::to_string(axes["Og"] * groups) + "], got " + shape_string(c.in[2].shape()));
+    fail_shape("conv_transpose1d: b: expected [" + std::to_string(axes["Og"] * groups) + "], got " +
+               shape_string(c.in[2].shape()));
   axes.bind("To", To);
 }
 

@@ -10,14 +10,16 @@ void conv_forward(const Call& c, const ConvShape& s) {
   T* y = c.out[0].as<T>();
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups));
-  const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h, wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;
+  const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,
+                wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;
   const int64_t plane = plane_stride<T>(high * wide);
 
   int32_t* offset = c.scratch<int32_t>(R);
   for (int64_t ch = 0, r = 0; ch < s.Cg; ++ch)
     for (int64_t i = 0; i < s.kh * s.dilation_h; i += s.dilation_h)
       for (int64_t j = 0; j < s.kw * s.dilation_w; j += s.dilation_w)
-        offset[r++] = static_cast<int32_t>((ch * phases + i % s.stride_h * s.stride_w + j % s.stride_w) * plane + i / s.stride_h * wide + j / s.stride_w);
+        offset[r++] = static_cast<int32_t>((ch * phases + i % s.stride_h * s.stride_w + j % s.stride_w) * plane +
+                                           i / s.stride_h * wide + j / s.stride_w);
 
   const Panels panels(s.Og, tap_panel<T>());
   T* filters = c.scratch<T>(s.weights());
@@ -28,7 +30,8 @@ void conv_forward(const Call& c, const ConvShape& s) {
     }
   });
 
-  const int64_t items = s.B * s.groups * blocks.count(), parts = panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo);
+  const int64_t items = s.B * s.groups * blocks.count(),
+                parts = panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo);
   const int64_t packed = s.Cg * phases * plane + kTapSlack, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
   each_task<T>(c.ctx, items * parts, packed + planar, [&](int64_t task, T* rows) {
     const int64_t part = task % parts, block = task / parts % blocks.count(), g = task / parts / blocks.count() % s.groups;

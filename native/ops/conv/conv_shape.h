@@ -25,12 +25,13 @@ struct ConvShape {
 /** From a prepared call of conv1d or conv2d. */
 ConvShape conv_shape(const Call& c);
 
-/** Where position `at` of a padded axis of `size` reads; -1: a zero. */
+/** Where position `at` of a padded axis of `size` reads; -1: a zero, which also stands further out than a reflection reaches. */
 inline int64_t padded_source(int64_t at, int64_t size, PadMode mode) {
   if (at >= 0 && at < size) return at;
   if (mode == PadMode::zero) return -1;
   if (mode == PadMode::replicate) return at < 0 ? 0 : size - 1;
-  return at < 0 ? -at : 2 * (size - 1) - at;
+  const int64_t mirrored = at < 0 ? -at : 2 * (size - 1) - at;
+  return mirrored >= 0 && mirrored < size ? mirrored : -1;
 }
 
 /** to[i * to_step] = the padded axis `from[0, size)` at start + i * step. */

@@ -58,7 +58,8 @@ void forward(Call& c) {
       std::fill_n(sums, V, bias ? bias[o] : T(0));
       for (int64_t ch = o / s.Og * s.Cg; ch < (o / s.Og + 1) * s.Cg; ++ch)
         for (int64_t q = 0; p + q * s.stride < s.k; ++q) {
-          add_scaled(sums + q, x + (b * s.C + ch) * s.T, w[(ch * s.Og + o % s.Og) * s.k + p + q * s.stride], std::min(s.T, V - q));
+          add_scaled(sums + q, x + (b * s.C + ch) * s.T, w[(ch * s.Og + o % s.Og) * s.k + p + q * s.stride],
+                     std::min(s.T, V - q));
         }
       for (int64_t v = 0, u = p - s.trim; v < V && u < length; ++v, u += s.stride)
         if (u >= 0) line[u] = sums[v];

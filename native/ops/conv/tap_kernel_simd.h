@@ -14,7 +14,8 @@ constexpr int64_t kDepth = 384;  // rows of x per pass: the panel of w stays in 
 
 /** M rows by N vectors of y, all in registers. */
 template <class S, int M, int N>
-A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int64_t R, float* y, int64_t ldy, const float* bias, bool accumulate) {
+A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int64_t R, float* y, int64_t ldy, const float* bias,
+                     bool accumulate) {
   typename S::Vector sum[M][N];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
@@ -43,7 +44,8 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
 
 /** The last columns, fewer than a full tile: the same sums in a buffer. */
 template <class S, int M, int N>
-void last_columns(const TapProduct<float>& p, const float* w, const int32_t* offset, int64_t R, int64_t n, const float* bias, bool accumulate) {
+void last_columns(const TapProduct<float>& p, const float* w, const int32_t* offset, int64_t R, int64_t n, const float* bias,
+                  bool accumulate) {
   alignas(64) float buffer[M * N * S::lanes] = {};
   constexpr int64_t ld = N * S::lanes;
   const size_t bytes = static_cast<size_t>(p.N - n) * sizeof(float);
@@ -63,7 +65,8 @@ void panel(const TapProduct<float>& p) {
     const int32_t* offset = p.offset + r;
     const bool accumulate = p.accumulate || r > 0;
     int64_t n = 0;
-    for (; n + N * S::lanes <= p.N; n += N * S::lanes) tile<S, M, N>(w, p.x + n, offset, depth, p.y + n, p.ldy, p.bias, accumulate);
+    for (; n + N * S::lanes <= p.N; n += N * S::lanes)
+      tile<S, M, N>(w, p.x + n, offset, depth, p.y + n, p.ldy, p.bias, accumulate);
     if (p.N - n > S::lanes) last_columns<S, M, N>(p, w, offset, depth, n, p.bias, accumulate);
     else if (p.N > n) last_columns<S, M, 1>(p, w, offset, depth, n, p.bias, accumulate);
     r += depth;

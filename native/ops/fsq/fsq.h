@@ -15,13 +15,16 @@ void fsq_decode_forward(Call& c);
 
 inline const Op fsq_encode{
     .name = "fsq_encode",
-    .summary = "Latents to codes and to the values that the codes stand for; frames from lengths[b] on are 0. What is not finite is refused.",
-    .formula = "k = round_even(scale tanh(x + tan(off / scale)) - off), scale = (L - 1)/2 (1 - 1e-3), off = L even ? 1/2 : 0; "
-               "dequantized = k / floor(L/2); code = sum_d (k_d + floor(L_d/2)) prod_{e<d} L_e; "
-               "backward takes the rounding as the identity",
+    .summary =
+        "Latents to codes and to the values that the codes stand for; frames from lengths[b] on are 0. What is not finite is "
+        "refused.",
+    .formula =
+        "k = round_even(scale tanh(x + tan(off / scale)) - off), scale = (L - 1)/2 (1 - 1e-3), off = L even ? 1/2 : 0; "
+        "dequantized = k / floor(L/2); code = sum_d (k_d + floor(L_d/2)) prod_{e<d} L_e; "
+        "backward takes the rounding as the identity",
     .source = "Mentzer et al.: Finite Scalar Quantization, arXiv 2309.15505",
-    .inputs = {data("latent", "B GD T", "G groups of D channels"), ints("levels", "D", "steps L_d of each scalar of a group, >= 2"),
-               maybe(ints("lengths", "B", "valid frames"))},
+    .inputs = {data("latent", "B GD T", "G groups of D channels"),
+               ints("levels", "D", "steps L_d of each scalar of a group, >= 2"), maybe(ints("lengths", "B", "valid frames"))},
     .outputs = {data("dequantized", "B GD T", "values of the codes"), ints("codes", "B G T", "0 .. prod L - 1")},
     .axes = fsq_encode_axes,
     .forward = fsq_encode_forward,

@@ -92,7 +92,8 @@ int64_t check_levels(const Call& c) {
 
 void fsq_encode_axes(Axes& axes, const Call& c) {
   if (axes["D"] < 1 || axes["GD"] % axes["D"])
-    fail_shape("fsq_encode: latent: axis GD: expected a multiple of D=" + std::to_string(axes["D"]) + ", got " + shape_string(c.in[0].shape()));
+    fail_shape("fsq_encode: latent: axis GD: expected a multiple of D=" + std::to_string(axes["D"]) + ", got " +
+               shape_string(c.in[0].shape()));
   axes.bind("G", axes["GD"] / axes["D"]);
 }
 
@@ -118,7 +119,9 @@ void fsq_decode_forward(Call& c) {
     each_scalar<float>(c.in[1], [&](const Scalar<float>& s, int64_t d) {
       float* line = c.out[0].as<float>() + (group * D + d) * n;
       for (int64_t t = 0; t < n; ++t)
-        line[t] = t < frames(c, group / G) ? static_cast<float>(codes[group * n + t] / s.base % s.levels - s.half) / static_cast<float>(s.half) : 0.f;
+        line[t] = t < frames(c, group / G)
+                      ? static_cast<float>(codes[group * n + t] / s.base % s.levels - s.half) / static_cast<float>(s.half)
+                      : 0.f;
     });
 }
 

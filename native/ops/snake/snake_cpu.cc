@@ -49,8 +49,12 @@ A2S_CLONES void leaky(const float* x, const float* dy, float* dx, int64_t n, flo
 void leaky(const double* x, const double* dy, double* dx, int64_t n, double slope) { leaky_gradient(x, dy, dx, n, slope); }
 A2S_CLONES void snake(const float* x, float* y, int64_t n, float alpha) { snake_line(x, y, n, alpha); }
 void snake(const double* x, double* y, int64_t n, double alpha) { snake_line(x, y, n, alpha); }
-A2S_CLONES double snake(const float* x, const float* dy, float* dx, int64_t n, float alpha) { return snake_gradient(x, dy, dx, n, alpha); }
-double snake(const double* x, const double* dy, double* dx, int64_t n, double alpha) { return snake_gradient(x, dy, dx, n, alpha); }
+A2S_CLONES double snake(const float* x, const float* dy, float* dx, int64_t n, float alpha) {
+  return snake_gradient(x, dy, dx, n, alpha);
+}
+double snake(const double* x, const double* dy, double* dx, int64_t n, double alpha) {
+  return snake_gradient(x, dy, dx, n, alpha);
+}
 
 template <class T>
 void half_forward(Call& c) {
@@ -97,7 +101,8 @@ template <class T>
 void leaky_backward(Call& c) {
   if (!c.din[0]) return;
   c.ctx.pool.ranges(c.in[0].size(), 2 * kTask, [&](int64_t begin, int64_t end) {
-    leaky(c.in[0].as<T>() + begin, c.dout[0].as<T>() + begin, c.din[0].as<T>() + begin, end - begin, static_cast<T>(c.num("slope")));
+    leaky(c.in[0].as<T>() + begin, c.dout[0].as<T>() + begin, c.din[0].as<T>() + begin, end - begin,
+          static_cast<T>(c.num("slope")));
   });
 }
 
@@ -105,8 +110,8 @@ void leaky_backward(Call& c) {
 
 void half_snake_axes(Axes& axes, const Call& c) {
   if (axes["A"] != axes["C"] / 2)
-    fail_shape("half_snake: alpha: expected [" + std::to_string(axes["C"] / 2) + "], half of C=" + std::to_string(axes["C"]) + ", got " +
-               shape_string(c.in[1].shape()));
+    fail_shape("half_snake: alpha: expected [" + std::to_string(axes["C"] / 2) + "], half of C=" + std::to_string(axes["C"]) +
+               ", got " + shape_string(c.in[1].shape()));
 }
 void half_snake_forward(Call& c) { A2S_BY_DTYPE(c, half_forward); }
 void half_snake_backward(Call& c) { A2S_BY_DTYPE(c, half_backward); }
