@@ -94,17 +94,20 @@ describe('calls', () => {
   });
 });
 
+/** Runs a script in a process of its own, because what it is to show is how the process ends. */
+function run(...args: string[]): Promise<{ code: number | string | null; output: string }> {
+  const child = spawn(process.execPath, args);
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  return new Promise((resolve) =>
+    child.on('close', (code, signal) => resolve({ code: code ?? signal, output: output.trim() })),
+  );
+}
+
 describe('a process or worker that leaves its work', () => {
   const fixture = fileURLToPath(new URL('fixtures/queue.cjs', import.meta.url));
-
-  function leave(ending: string): Promise<{ code: number | null; output: string }> {
-    const child = spawn(process.execPath, [fixture, addonPath(), ending]);
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    return new Promise((resolve) => child.on('close', (code) => resolve({ code, output: output.trim() })));
-  }
 
   it.each([
     ['exit', 7, ''],
@@ -113,8 +116,18 @@ describe('a process or worker that leaves its work', () => {
     ['terminate', 0, '2 results'],
     ['worker', 0, '2 results and 2'],
   ])('ends cleanly: %s', { timeout: 30_000 }, async (ending, code, output) => {
-    for (let i = 0; i < 5; i++) expect(await leave(ending)).toEqual({ code, output });
+    for (let i = 0; i < 5; i++) expect(await run(fixture, addonPath(), ending)).toEqual({ code, output });
   });
+});
+
+it.each([1, 2, 3])('no op ends the process, whatever it is given: seed %i', async (seed) => {
+  const fuzz = fileURLToPath(new URL('fixtures/fuzz-ops.cjs', import.meta.url));
+  const { code, output } = await run(fuzz, addonPath(), String(seed), '30');
+  const last = output.slice(output.lastIndexOf('\n') + 1);
+  expect({ code, last }).toEqual({ code: 0, last: expect.stringMatching(/^\{"calls":\d+,"passed":\d+\}$/) });
+  const { calls, passed } = JSON.parse(last);
+  expect(passed).toBeGreaterThan(calls / 4);
+  expect(passed).toBeLessThan((3 * calls) / 4);
 });
 
 describe('the addon', () => {
