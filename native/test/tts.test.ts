@@ -379,6 +379,18 @@ describe('a call that cannot be', () => {
       /codes/,
     ],
     [
+      'a negative weight',
+      (t, b) => t.lossBackward(b, { kind: 'supervised', alignmentWeight: -1 }),
+      ConfigError,
+      /supervised loss: alignment_weight: expected at least 0, got -1/,
+    ],
+    [
+      'settings of a loss that does not count',
+      (t, b) => t.lossBackward(b, { kind: 'supervised', alignmentLayers: [0] }),
+      ConfigError,
+      /alignment_weight: expected a weight for the layers or targets given, got 0/,
+    ],
+    [
       'an unknown loss',
       (t, b) => t.lossBackward(b, anything({ kind: 'contrastive' })),
       ConfigError,

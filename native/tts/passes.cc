@@ -56,6 +56,10 @@ bool all_unconditional(const TtsBatch& batch) {
   return std::all_of(off, off + batch.unconditional.size(), [](int32_t v) { return v != 0; });
 }
 
+void check_weight(const char* name, double weight) {
+  if (!(weight >= 0)) fail_config(std::string("supervised loss: ") + name + ": expected at least 0, got " + std::to_string(weight));
+}
+
 Var* plus(Tape& tape, Var* sum, Var* term, double weight) {
   return tape.apply(add, {sum, weight == 1 ? term : tape.apply(scale, {term}, {{"factor", weight}})});
 }
@@ -77,6 +81,10 @@ Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& bat
 }
 
 Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, const SupervisedLoss& s, double weight) {
+  check_weight("local_weight", s.local_weight);
+  check_weight("alignment_weight", s.alignment_weight);
+  if (s.alignment_weight == 0 && (!s.alignment.layers.empty() || s.alignment.targets))
+    fail_config("supervised loss: alignment_weight: expected a weight for the layers or targets given, got 0");
   Tape tape(pass.ctx, pass.arena);
   tape.cancel = pass.cancel;
   TtsBatch batch = given;
