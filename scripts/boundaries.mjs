@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 const ranks = [
   ['contracts', 'espeak'],
   ['native'],
-  ['text', 'audio'],
-  ['data', 'codec', 'tts', 'weights'],
+  ['text', 'audio', 'weights'],
+  ['data', 'codec', 'tts'],
   ['rewards', 'rl'],
-  ['train', 'evaluate', 'report'],
+  ['evaluate'],
+  ['train', 'report'],
   ['cli'],
 ];
 const scope = '@align2speak/';
