@@ -1,1 +1,9 @@
-export {};
+export {
+  type AdvantageInput,
+  type AdvantageStats,
+  type Advantages,
+  composeAdvantages,
+} from './advantages.js';
+export { type Alarm, type AlarmMetrics, type AlarmState, Alarms } from './alarms.js';
+export { type Anchors, measureAnchors, piecewiseLinear } from './normalise.js';
+export { type Candidate, type PreferencePairs, preferencePairs } from './pairs.js';
