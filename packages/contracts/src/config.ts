@@ -56,6 +56,12 @@ function describe(issue: z.core.$ZodIssue): { what: string; expected: string; go
     }
     case 'invalid_type':
       return { what, expected: typeNames[issue.expected] ?? issue.expected, got };
+    case 'invalid_union': {
+      // Only unions that one field tells apart are in use; zod gives the object around that field.
+      const options = 'options' in issue ? issue.options : undefined;
+      const tag = Object(issue.input)[issue.discriminator ?? ''];
+      return { what, expected: options?.map(show).join(' or ') ?? issue.message, got: show(tag) };
+    }
     case 'invalid_value':
       return { what, expected: issue.values.map(show).join(' or '), got };
     case 'too_small':

@@ -27,4 +27,5 @@ export {
   RewardError,
   ShapeError,
 } from './errors.js';
+export { type JudgeConfig, judgeConfig } from './judge-config.js';
 export { type TtsConfig, ttsConfig } from './tts-config.js';
