@@ -9,12 +9,14 @@
 #include "ops/fsq/fsq.h"
 #include "ops/layer_norm/layer_norm.h"
 #include "ops/linear/linear.h"
+#include "ops/margin_softmax/margin_softmax.h"
 #include "ops/prior/prior.h"
 #include "ops/resample/resample.h"
 #include "ops/sequence/sequence.h"
 #include "ops/snake/snake.h"
 #include "ops/spectral/spectral.h"
 #include "ops/squared_error/squared_error.h"
+#include "ops/stats_pool/stats_pool.h"
 #include "ops/token_logprobs/token_logprobs.h"
 #include "ops/weight_norm/weight_norm.h"
 #include "optim/adamw.h"
@@ -64,6 +66,9 @@ const std::vector<const Op*>& all_ops() {
       &masked_l1,
       &spectral_convergence,
       &squared_error,
+      &stats_pool,
+      &l2_normalize,
+      &margin_softmax,
       &resample,
       &token_logprobs,
       &token_kl,

@@ -1021,6 +1021,81 @@ export const squaredError: Op<
 > = op('squared_error');
 
 /**
+ * Mean and standard deviation of each channel over the valid frames of an item.
+ *
+ * `y[b,c] = 1/n sum_{t < n} x[b,t,c];  y[b,C+c] = sqrt(1/n sum_{t < n} (x[b,t,c] - y[b,c])^2 + eps);  n = lengths[b]`
+ *
+ * @see Snyder et al.: Deep Neural Network Embeddings for Text-Independent Speaker Verification, Interspeech 2017
+ */
+export const statsPool: Op<
+  {
+    /** `[B, T, C]` frames */
+    x: Tensor;
+    /** `[B]` valid frames of each item, at least 1; i32 */
+    lengths: Tensor;
+  },
+  {
+    /** added to the variance (real in 0 … 1); default 0.00001 */
+    eps?: number | undefined;
+  },
+  {
+    /** `[B, 2*C]` means, then deviations */
+    y: Tensor;
+  },
+  'x'
+> = op('stats_pool');
+
+/**
+ * Scales each row to length 1.
+ *
+ * `y[.,c] = x[.,c] / max(|x[.]|, eps)`
+ *
+ * @see PyTorch normalize
+ */
+export const l2Normalize: Op<
+  {
+    /** `[..., C]` rows */
+    x: Tensor;
+  },
+  {
+    /** least length to divide by (real in 1e-30 … 1); default 1e-12 */
+    eps?: number | undefined;
+  },
+  {
+    /** `[..., C]` rows of length 1 */
+    y: Tensor;
+  },
+  'x'
+> = op('l2_normalize');
+
+/**
+ * Cross-entropy of scaled cosines, where the cosine with the right class has to win by a margin.
+ *
+ * `z[b,n] = scale (cosines[b,n] - margin [n = labels[b]]);  loss = -1/B sum_b log softmax(z[b])[labels[b]]`
+ *
+ * @see Wang, Cheng, Liu, Liu: Additive Margin Softmax for Face Verification, arXiv 1801.05599
+ */
+export const marginSoftmax: Op<
+  {
+    /** `[B, N]` of each item with each class */
+    cosines: Tensor;
+    /** `[B]` the right classes; i32 */
+    labels: Tensor;
+  },
+  {
+    /** inverse temperature (real in 0.000001 … 10000); default 16 */
+    scale?: number | undefined;
+    /** what the right cosine is lowered by (real in 0 … 2); default 0.15 */
+    margin?: number | undefined;
+  },
+  {
+    /** `[1]` batch mean, nats */
+    loss: Tensor;
+  },
+  'cosines'
+> = op('margin_softmax');
+
+/**
  * Band-limited conversion of waveforms from one sample rate to another; samples outside an item are 0.
  *
  * `y[b,j] = sum_i x[b,i] h(j from/to - i),  h(t) = c sinc(c t) kaiser_beta(c t / zeros),  c = rolloff min(1, to/from);  So = ceil(S to / from)`
