@@ -1,6 +1,7 @@
 // What the addon exports. Its only caller is src/, which gives these functions types, names and documentation.
 #include "napi/codec.h"
 #include "napi/codec_train.h"
+#include "napi/judge.h"
 #include "napi/ops.h"
 #include "napi/optimizer.h"
 #include "napi/params.h"
@@ -52,6 +53,11 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<codec_stream_decode>(exports, "codecStreamDecode");
   add<codec_stream_restart>(exports, "codecStreamRestart");
   add<dispose<StreamHolder>>(exports, "codecStreamDispose");
+
+  add<judge_new>(exports, "judgeNew");
+  add<judge_evaluate>(exports, "judgeEvaluate");
+  add<judge_train>(exports, "judgeTrain");
+  add<dispose<Judge>>(exports, "judgeDispose");
 
   add<params_list>(exports, "paramsList");
   add<params_read>(exports, "paramsRead");

@@ -19,6 +19,7 @@ export type ParamsHandle = Handle<'params'>;
 export type TtsHandle = Handle<'tts'>;
 export type CodecHandle = Handle<'codec'>;
 export type CodecStreamHandle = Handle<'codecStream'>;
+export type JudgeHandle = Handle<'judge'>;
 export type OptimizerHandle = Handle<'optimizer'>;
 
 export interface NativeTensor {
@@ -184,6 +185,16 @@ export interface Binding {
   codecStreamDecode(stream: CodecStreamHandle, codes: TensorHandle, token: MaybeToken): Promise<Named<NativeTensor>>;
   codecStreamRestart(stream: CodecStreamHandle, index: number): Promise<void>;
   codecStreamDispose(stream: CodecStreamHandle): void;
+
+  judgeNew(config: object, dtype: DType, seed: number, token: MaybeToken): Promise<NativeModel<JudgeHandle>>;
+  judgeEvaluate(model: JudgeHandle, batch: Values, token: MaybeToken): Promise<Named<NativeTensor>>;
+  judgeTrain(
+    model: JudgeHandle,
+    batch: Values,
+    settings: object,
+    token: MaybeToken,
+  ): Promise<Named<NativeTensor | number>>;
+  judgeDispose(model: JudgeHandle): void;
 
   paramsList(params: ParamsHandle): { name: string; shape: number[]; dtype: DType; trainable: boolean }[];
   paramsRead(params: ParamsHandle, buffer: ParameterBuffer, token: MaybeToken): Promise<Named<NativeTensor>>;

@@ -6,7 +6,8 @@
 export type { NativeInfo, TensorArray } from './binding.js';
 export { Codec } from './codec.js';
 export { info, setThreads } from './engine.js';
-export type { NamedTensors } from './model.js';
+export { Judge, type JudgeAnswer, type JudgeBatch } from './judge.js';
+export type { Model, NamedTensors } from './model.js';
 export * as ops from './ops.gen.js';
 export { Optimizer, type OptimizerState } from './optimizer.js';
 export { Tensor } from './tensor.js';
