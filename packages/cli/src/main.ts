@@ -1,5 +1,6 @@
 import { Align2SpeakError } from '@align2speak/contracts';
 import { Command, CommanderError } from 'commander';
+import { dataCommand } from './data.js';
 import { compareFolder } from './golden.js';
 import { printReport } from './golden-report.js';
 
@@ -25,6 +26,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         throw new CommanderError(2, 'dtype', `--dtype: expected f32 or f64, got ${dtype}`);
       code = printReport(await compareFolder(folder, dtype)) ? 0 : 1;
     });
+  program.addCommand(dataCommand());
   try {
     await program.parseAsync(argv, { from: 'user' });
     return code;

@@ -1,0 +1,84 @@
+import type { Grammar } from './languages/grammar.js';
+import type { CounterRandom } from './random.js';
+
+/** The part of a corpus that a sentence is for; it decides the words. */
+export type Split = 'train' | 'validation' | 'test';
+
+/** Share of the training sentences that contain pseudo-words. */
+const pseudoShare = 0.3;
+/** Shorter words have no halves worth joining. */
+const minGraphemes = 4;
+
+interface Slot {
+  seen: readonly string[];
+  validation: readonly string[];
+  test: readonly string[];
+}
+
+/**
+ * Random sentences of a language.
+ *
+ * Sentences for training have only seen words and, in 30 % of them, pseudo-words (the first half of one word and the
+ * second half of another), for phonemes in more contexts. In those for validation and for test at least half of the
+ * words come from lists that occur in no other split.
+ */
+export class SentenceMaker {
+  readonly #slots: ReadonlyMap<string, Slot>;
+  readonly #phrases: readonly string[][];
+  readonly #words: ReadonlySet<string>;
+  readonly #divisible: readonly string[][];
+
+  constructor({ words, phrases }: Grammar) {
+    const slots = new Map<string, Slot>();
+    for (const [name, [seen, heldOut]] of Object.entries(words)) {
+      const held = heldOut.split(' ');
+      const test = held.filter((_, i) => i % 3 !== 0);
+      slots.set(name, { seen: seen.split(' '), validation: held.filter((_, i) => i % 3 === 0), test });
+    }
+    this.#slots = slots;
+    this.#phrases = phrases.map((phrase) => phrase.split(' '));
+    const all = [...slots.values()].flatMap(({ seen, validation, test }) => [...seen, ...validation, ...test]);
+    this.#words = new Set(all.map((word) => word.toLowerCase()));
+    const seen = new Set([...slots.values()].flatMap((slot) => slot.seen));
+    this.#divisible = [...seen].map(graphemes).filter((parts) => parts.length >= minGraphemes);
+  }
+
+  /** One sentence, a pure function of the random numbers. */
+  sentence(split: Split, random: CounterRandom): string {
+    const phrase = random.pick(this.#phrases);
+    const places = random.shuffled([...phrase.keys()].filter((i) => slotName(phrase[i]!) !== undefined));
+    const held = split === 'train' ? 0 : Math.ceil(phrase.length / 2);
+    // A phrase with too few slots for its share of held-out words is for training only.
+    if (places.length < held) return this.sentence(split, random);
+    const pseudo = split === 'train' && random.next() < pseudoShare ? 1 + random.below(2) : 0;
+    const spoken = [...phrase];
+    const used = new Set<string>();
+    for (const [rank, place] of places.entries()) {
+      const slot = this.#slots.get(slotName(phrase[place]!)!)!;
+      const list = rank < held ? slot[split as 'validation' | 'test'] : slot.seen;
+      let word = rank < pseudo ? this.#pseudoWord(random) : random.pick(list);
+      // A word said twice is drawn again, once: short lists may have no other.
+      if (used.has(word)) word = random.pick(list);
+      used.add(word);
+      spoken[place] = phrase[place]!.replace(/\{.*\}/u, word);
+    }
+    return spoken.join(' ');
+  }
+
+  #pseudoWord(random: CounterRandom): string {
+    for (;;) {
+      const [first, second] = [random.pick(this.#divisible), random.pick(this.#divisible)];
+      const word = `${first.slice(0, Math.ceil(first.length / 2)).join('')}${second.slice(Math.ceil(second.length / 2)).join('')}`;
+      if (!this.#words.has(word.toLowerCase())) return word.toLowerCase();
+    }
+  }
+}
+
+function slotName(word: string): string | undefined {
+  return /\{(.+)\}/u.exec(word)?.[1];
+}
+
+/** Characters as a reader sees them: Hindi vowel signs stay with their consonants. */
+function graphemes(word: string): string[] {
+  return Array.from(new Intl.Segmenter().segment(word), ({ segment }) => segment);
+}
