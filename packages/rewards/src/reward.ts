@@ -1,0 +1,38 @@
+/** What a sample was to be: its text, and the voice it was prompted with. */
+export interface Reference {
+  /** IPA of the text that was to be said. */
+  readonly ipa: string;
+  /** Language code of that text. */
+  readonly lang: string;
+  /** Key of the voice prompt: the same key means the same `voiceWav`. */
+  readonly voice: string;
+  /** The prompt itself, mono at the batch's sample rate. */
+  readonly voiceWav: Float32Array;
+}
+
+/** Samples to be judged; `wavs[i]` goes with `references[i]`. Nothing in it may be changed. */
+export interface RewardBatch {
+  /** Mono, in [-1, 1]. */
+  readonly wavs: readonly Float32Array[];
+  /** Hz. */
+  readonly sampleRate: number;
+  readonly references: readonly Reference[];
+  /** Stops the work; what has not been judged by then need not be. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A measure of samples of speech that training can raise or lower. */
+export interface Reward {
+  /** Letters, digits, `_` and `-`; what configurations and logs call it. */
+  readonly name: string;
+  /** Which values are better. */
+  readonly direction: 'higher' | 'lower';
+  /** Least and greatest value. */
+  readonly range: readonly [number, number];
+  /** What it measures, and what it cannot see. */
+  readonly docs?: string;
+  /** One value within `range` for each sample; NaN where it could not be measured. */
+  score(batch: RewardBatch): Promise<Float64Array>;
+  /** Releases what it holds. */
+  close?(): Promise<void> | void;
+}
