@@ -19,7 +19,8 @@ export type Summary = Readonly<Record<'cer' | 'cerCumulative' | 'runawayRate', I
  * Error rates, similarity, quality and lengths of a set of utterances, each with a 95 % bootstrap interval.
  *
  * Texts are resampled, with all of their utterances, so an interval covers the choice of texts and the sampler's luck. It
- * does not cover the choice of voices, nor the luck of training: see `meanOverSeeds`.
+ * does not cover the choice of voices, nor the luck of training: see `meanOverSeeds`. With fewer than about 20 texts it is
+ * somewhat too narrow.
  * @throws DataError without items or CERs, with fewer than two texts, on an item that is there twice or has no reference.
  */
 export function summarise(items: readonly ItemScore[], options: BootstrapOptions = {}): Summary {
