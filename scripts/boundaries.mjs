@@ -8,10 +8,11 @@ const ranks = [
   ['contracts', 'espeak'],
   ['native'],
   ['text', 'audio', 'weights'],
-  ['data', 'codec', 'tts'],
+  ['data', 'codec'],
+  ['tts'],
   ['rewards', 'rl'],
-  ['evaluate'],
-  ['train', 'report'],
+  ['evaluate', 'report'],
+  ['train'],
   ['cli'],
 ];
 const scope = '@align2speak/';

@@ -1,14 +1,16 @@
 import { Align2SpeakError } from '@align2speak/contracts';
+import { Interrupted } from '@align2speak/train';
 import { Command, CommanderError } from 'commander';
 import { dataCommand } from './data.js';
 import { compareFolder } from './golden.js';
 import { printReport } from './golden-report.js';
+import { stageCommands } from './stages.js';
 
 /**
  * Runs one command line.
  *
  * @param argv arguments without the interpreter and the program
- * @returns the exit code: 0 done, 1 a check failed or the input was refused, 2 the command line is wrong
+ * @returns the exit code: 0 done, 1 a check failed or the input was refused, 2 the command line is wrong, 130 a signal ended it
  */
 export async function main(argv: readonly string[]): Promise<number> {
   let code = 0;
@@ -27,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       code = printReport(await compareFolder(folder, dtype)) ? 0 : 1;
     });
   program.addCommand(dataCommand());
+  for (const command of stageCommands()) program.addCommand(command);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return code;
@@ -35,8 +38,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       if (error.code === 'dtype') console.error(error.message);
       return error.exitCode === 0 ? 0 : 2;
     }
-    if (!(error instanceof Align2SpeakError)) throw error;
+    if (!(error instanceof Align2SpeakError || error instanceof Interrupted)) throw error;
     console.error(error.message);
-    return 1;
+    return error instanceof Interrupted ? 130 : 1;
   }
 }

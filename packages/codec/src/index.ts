@@ -1,2 +1,3 @@
 /** The codec: codes from audio, audio from codes. */
 export { codecConfigFromWeights, type TensorShapes } from './config-from-weights.js';
+export { decodeCodes, encodeWavs, hopLengthOf, loadCodec } from './model.js';

@@ -1,1 +1,4 @@
-export {};
+/** The training loops as commands and as functions. */
+export { loadConfig } from './config.js';
+export { Interrupted } from './loop.js';
+export { type StageName, type StageOptions, stageSchema, stages, train } from './stages.js';

@@ -1,2 +1,13 @@
 /** The text-to-codes model. */
 export { type TensorShapes, type TtsHints, ttsConfigFromWeights } from './config-from-weights.js';
+export {
+  alignmentTargets,
+  batchTensors,
+  disposeTensors,
+  loadTts,
+  type Prompt,
+  promptTensors,
+  type Sample,
+  sampleCodes,
+} from './model.js';
+export { type CodedUtterance, loadCoded, Voices } from './coded.js';

@@ -122,6 +122,28 @@ function halfToNumber(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
+/** Numbers as the bytes of a stored type; F16 rounds to nearest, ties to even, and overflows to infinity. */
+export function floatBytes(values: ArrayLike<number>, dtype: 'F32' | 'F16'): Float32Array | Uint16Array {
+  const single = Float32Array.from(values);
+  return dtype === 'F32' ? single : Uint16Array.from(new Uint32Array(single.buffer), singleToHalf);
+}
+
+/** The bits of an f32 as those of the nearest binary16. */
+function singleToHalf(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const exponent = ((bits >>> 23) & 0xff) - 112;
+  const fraction = bits & 0x7fffff;
+  if (exponent >= 31) return sign | 0x7c00 | (exponent === 143 && fraction ? 0x200 : 0);
+  if (exponent < -10) return sign;
+  // A subnormal half shifts the implicit one in; rounding may carry into the exponent, which is then right.
+  const shift = exponent > 0 ? 13 : 14 - exponent;
+  const whole = exponent > 0 ? (exponent << 23) | fraction : fraction | 0x800000;
+  const half = whole >>> shift;
+  const rest = whole & ((1 << shift) - 1);
+  const tie = 1 << (shift - 1);
+  return sign | (half + (rest > tie || (rest === tie && (half & 1) === 1) ? 1 : 0));
+}
+
 function refuse({ path, name }: StoredTensor, index: number, expected: string, got: number | bigint): never {
   throw new CheckpointError({ where: path, what: `${name}: element ${index}`, expected, got: String(got) });
 }

@@ -1,0 +1,32 @@
+import { type StageName, stageSchema, stages, train } from '@align2speak/train';
+import { Command } from 'commander';
+
+const commandNames: Record<StageName, string> = {
+  codec: 'codec',
+  judge: 'judge',
+  pretrain: 'pretrain',
+  finetune: 'finetune',
+  grpo: 'grpo',
+};
+
+const collect = (value: string, all: string[]) => [...all, value];
+
+/** One command for each stage of training; `codec train` and `judge train` stand beside other uses of codec and judge. */
+export function stageCommands(): Command[] {
+  return (Object.keys(stages) as StageName[]).map((name) => {
+    const isGroup = name === 'codec' || name === 'judge';
+    const group = new Command(commandNames[name]).description(stages[name].about);
+    const command = isGroup ? group.command('train').description(stages[name].about) : group;
+    command
+      .option('--config <file>', 'YAML file')
+      .option('--set <field=value>', 'a setting over the file, e.g. --set lr=1e-4; may be repeated', collect, [])
+      .option('--out <folder>', 'folder of the run', `runs/${name}`)
+      .option('--resume [checkpoint]', 'continue the run in that folder')
+      .option('--schema', 'print the JSON Schema of the configuration, and end')
+      .action(async ({ schema, ...options }) => {
+        if (schema) console.log(JSON.stringify(stageSchema(name), null, 2));
+        else await train(name, options);
+      });
+    return group;
+  });
+}

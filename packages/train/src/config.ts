@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises';
+import { ConfigError, parseConfig } from '@align2speak/contracts';
+import { parse } from 'yaml';
+import { z } from 'zod';
+
+/** What every stage has: how its weights move, and how often it looks up. */
+export const loopFields = {
+  seed: z.int().min(0).default(1).describe('Decides every random choice of the run.'),
+  threads: z.int().min(0).max(1024).default(0).describe('Compute threads; 0: one a CPU.'),
+  steps: z.int().min(1).describe('Updates.'),
+  lr: z.number().positive().describe('Highest learning rate.'),
+  warmupSteps: z.int().min(0).default(0).describe('Updates over which the rate rises from 0.'),
+  decay: z.enum(['constant', 'linear', 'cosine']).default('cosine').describe('How the rate falls after that.'),
+  lrFinal: z.number().min(0).max(1).default(0.03).describe('Share of lr that is left at the last update.'),
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.98),
+  weightDecay: z.number().min(0).default(0),
+  clipNorm: z.number().min(0).default(1).describe('Longer gradients are scaled to this norm; 0: never.'),
+  logEvery: z.int().min(1).default(10).describe('Updates between lines of metrics.jsonl.'),
+  validateEvery: z.int().min(0).default(0).describe('Updates between validations; 0: only at the end.'),
+  checkpointEvery: z.int().min(0).default(200).describe('Updates between checkpoints; 0: only at the end.'),
+};
+
+/** Settings of the loop itself. */
+export type LoopConfig = z.infer<z.ZodObject<typeof loopFields>>;
+
+/** The learning rate of update `step` (0 is the first). */
+export function learningRate({ lr, warmupSteps, decay, lrFinal, steps }: LoopConfig, step: number): number {
+  if (step < warmupSteps) return (lr * (step + 1)) / warmupSteps;
+  const way = (step - warmupSteps) / Math.max(1, steps - warmupSteps);
+  const left = decay === 'constant' ? 1 : decay === 'linear' ? 1 - way : (1 + Math.cos(Math.PI * way)) / 2;
+  return lr * (lrFinal + (1 - lrFinal) * left);
+}
+
+/**
+ * The configuration of a stage: a YAML file, then `a.b=value` settings over it, then the schema's checks and defaults.
+ *
+ * @param settings each `path.to.field=value`; the value is read as YAML
+ * @throws ConfigError naming file or setting, field, and what was expected.
+ */
+export async function loadConfig<S extends z.ZodType>(
+  schema: S,
+  file: string | undefined,
+  settings: readonly string[] = [],
+): Promise<z.output<S>> {
+  const config = file === undefined ? {} : await readYaml(file);
+  for (const setting of settings) {
+    const at = setting.indexOf('=');
+    if (at < 1) throw new ConfigError({ where: '--set', what: setting, expected: 'path.to.field=value', got: 'no =' });
+    assign(config, setting.slice(0, at).split('.'), parseYaml(setting.slice(at + 1), `--set ${setting}`));
+  }
+  return parseConfig(schema, config, file ?? '--set');
+}
+
+async function readYaml(file: string): Promise<Record<string, unknown>> {
+  const text = await readFile(file, 'utf8').catch((cause) => {
+    throw new ConfigError({ where: file, what: 'file', expected: 'a YAML file', got: cause.code, cause });
+  });
+  const value = parseYaml(text, file) ?? {};
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw new ConfigError({ where: file, what: 'file', expected: 'fields', got: typeof value });
+  return value as Record<string, unknown>;
+}
+
+function parseYaml(text: string, where: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    const got = (cause as Error).message.split('\n')[0]!;
+    throw new ConfigError({ where, what: 'YAML', expected: 'valid syntax', got, cause });
+  }
+}
+
+function assign(config: Record<string, unknown>, path: string[], value: unknown): void {
+  const [first, ...rest] = path as [string, ...string[]];
+  if (rest.length === 0) {
+    config[first] = value;
+    return;
+  }
+  const inner = config[first];
+  const next = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {};
+  config[first] = next;
+  assign(next as Record<string, unknown>, rest, value);
+}

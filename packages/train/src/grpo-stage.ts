@@ -1,0 +1,230 @@
+import { loadCodec } from '@align2speak/codec';
+import { randomAt, randomIndex } from '@align2speak/contracts';
+import { type Codec, Optimizer, type Sampling, Tensor, type Tts } from '@align2speak/native';
+import type { Reference, Scores } from '@align2speak/rewards';
+import { type AdvantageStats, type AlarmMetrics, Alarms, type AlarmState } from '@align2speak/rl';
+import { disposeTensors, loadTts } from '@align2speak/tts';
+import { writeModelFolder } from '@align2speak/weights';
+import { z } from 'zod';
+import { loopFields } from './config.js';
+import { JudgedRewards, rewardSetting } from './judged-rewards.js';
+import { Phases, type Stage } from './loop.js';
+import { PromptPool } from './prompt-pool.js';
+import { largestGap, lossMask, type RolloutPrompt, type Rollouts, rollOut } from './rollouts.js';
+import type { Metrics } from './run.js';
+import { prefixed } from './supervised-stage.js';
+
+/** Configuration of `align2speak grpo`. */
+export const grpoTraining = z.strictObject({
+  init: z.string().describe('Folder of the model to align.'),
+  codec: z.string().describe('Folder of the codec.'),
+  texts: z.array(z.string()).min(1).describe('Files of texts to speak, JSON lines of text, ipa and lang; no audio.'),
+  voices: z.array(z.string()).min(1).describe('Manifests of speech in any language, for voice prompts.'),
+  validation: z.array(z.string()).min(1).describe('Manifests whose texts and voices measure progress.'),
+  rewards: z.array(rewardSetting).min(1).describe('Judges; one of weight 0 is only watched.'),
+  prompts: z.int().min(1).default(12).describe('P, prompts of one update.'),
+  groupSize: z.int().min(2).default(12).describe('G, rollouts of a prompt.'),
+  promptsPerChunk: z.int().min(1).default(4).describe('Prompts rolled out at once; the others are judged meanwhile.'),
+  contextFrames: z.int().min(1).default(20).describe('Frames of a voice prompt.'),
+  maxFrames: z.int().min(8).default(90).describe('A rollout without an end by then is cut off.'),
+  minFrames: z.int().min(0).default(4).describe('No end is drawn before.'),
+  temperature: z.number().positive().default(0.7),
+  topK: z.int().min(0).default(0),
+  topP: z.number().positive().max(1).default(1),
+  guidance: z
+    .strictObject({
+      share: z.number().min(0).max(1).default(0).describe('Of updates whose rollouts are guided.'),
+      scale: z.number().min(1).default(2),
+    })
+    .prefault({}),
+  combine: z.enum(['standardise-each', 'sum-then-centre']).default('standardise-each'),
+  stdFloor: z.number().positive().optional().describe('Least deviation that rewards are divided by.'),
+  onFailure: z.enum(['mask', 'group-minimum']).default('mask'),
+  onLengthFailure: z.enum(['mask', 'group-minimum']).default('group-minimum'),
+  bestCer: z.number().min(0).default(1).describe('A group is skipped when none of it has a lower CER.'),
+  worstCer: z.number().min(0).default(1).describe('A group is skipped when one of it has a higher CER.'),
+  algorithm: z.enum(['grpo', 'dr_grpo']).default('grpo'),
+  entropyWeight: z.number().min(0).default(0),
+  validationItems: z.int().min(1).default(48),
+  ...loopFields,
+});
+
+export type GrpoTraining = z.infer<typeof grpoTraining>;
+
+/** Aligns a model with rewards: rollouts, judges, advantages, one policy-gradient update each step. */
+export async function grpoStage(config: GrpoTraining): Promise<Stage> {
+  const [model, codec] = await Promise.all([loadTts(config.init), loadCodec(config.codec)]);
+  const { beta1, beta2, weightDecay } = config;
+  const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
+  const pool = await PromptPool.open(config);
+  const judges = await JudgedRewards.open(config.rewards, codec.config.sampleRate);
+  const trainer: Trainer = { model, codec, judges, config };
+  let alarms = new Alarms();
+  return {
+    name: 'grpo',
+    model,
+    optimizer,
+    async step(step, phases) {
+      const guided = randomAt(config.seed, step, 0) < config.guidance.share;
+      const sampling = samplingOf(config, guided ? config.guidance.scale : 1);
+      const prompts = await Promise.all(
+        Array.from({ length: config.prompts }, (_, p) => pool.prompt(config.seed, step, 1, p)),
+      );
+      const seed = randomIndex(2 ** 48, config.seed, step, 2);
+      const { rollouts, values } = await rollAndJudge(trainer, prompts, { seed, sampling, phases });
+      const { advantages, valid, stats } = judges.advantages(values, {
+        groupSize: config.groupSize,
+        combine: config.combine,
+        ...(config.stdFloor && { stdFloor: config.stdFloor }),
+        onFailure: config.onFailure,
+        lengthFailures: Uint8Array.from(rollouts.flatMap(({ truncated }) => [...truncated])),
+        onLengthFailure: config.onLengthFailure,
+        ...(values.cer && { cerFilter: { cer: values.cer, best: config.bestCer, worst: config.worstCer } }),
+      });
+      const metrics: Metrics = { ...stepMetrics(stats, rollouts), ...judges.metrics(values), guided: guided ? 1 : 0 };
+      const learnt = await phases.time('update', () => learn(trainer, rollouts, { advantages, sampling }));
+      for (const alarm of alarms.observe(step, watched(metrics))) {
+        metrics[`alarm/${alarm.rule}`] = 1;
+        console.error(`\nalarm at update ${step + 1}: ${alarm.rule}: ${alarm.message}`);
+      }
+      return { metrics: { ...metrics, ...learnt }, skip: !valid.includes(1) };
+    },
+    async validate() {
+      const prompts = await pool.validation(config.validationItems);
+      const sampling = samplingOf(config, 1);
+      const { rollouts, values } = await rollAndJudge(trainer, prompts, { seed: 0, sampling, group: 1 });
+      for (const each of rollouts) disposeTensors(each.batch, each);
+      return { score: judges.selectionScore(values), metrics: prefixed('validation', judges.metrics(values)) };
+    },
+    state: () => ({ alarms: alarms.state(), means: judges.state() }),
+    restore(state) {
+      const saved = state as { alarms: AlarmState; means: Record<string, number> };
+      alarms = new Alarms({}, saved.alarms);
+      judges.restore(saved.means);
+    },
+    save: async (folder) => writeModelFolder(folder, await model.state(), { kind: 'tts', config: model.config }),
+    async close() {
+      await judges.close();
+      codec.dispose();
+    },
+  };
+}
+
+interface Trainer {
+  model: Tts;
+  codec: Codec;
+  judges: JudgedRewards;
+  config: GrpoTraining;
+}
+
+interface RollOptions {
+  seed: number;
+  sampling: Sampling;
+  /** Samples of each prompt; default the configured group. */
+  group?: number;
+  phases?: Phases;
+}
+
+/** Rollouts and their raw reward values; while one chunk is judged, the next is rolled out. */
+async function rollAndJudge(
+  { model, codec, judges, config }: Trainer,
+  prompts: readonly RolloutPrompt[],
+  { seed, sampling, group = config.groupSize, phases = new Phases() }: RollOptions,
+): Promise<{ rollouts: Rollouts[]; values: Record<string, Float64Array> }> {
+  const rollouts: Rollouts[] = [];
+  const judged: Promise<Scores>[] = [];
+  const perChunk = Math.max(1, Math.round((config.promptsPerChunk * config.groupSize) / group));
+  for (let begin = 0; begin < prompts.length; begin += perChunk) {
+    const chunk = prompts.slice(begin, begin + perChunk);
+    const count = chunk.length * group;
+    // Whose random numbers a sample uses must not depend on how prompts are cut into chunks.
+    const ids = Int32Array.from({ length: count }, (_, i) => begin * group + i);
+    const sampleIds = await Tensor.from(ids, [count]);
+    const settings = { group, seed, sampleIds, sampling, maxFrames: config.maxFrames };
+    const rolled = await rollOut({ model, codec }, chunk, settings, phases);
+    sampleIds.dispose();
+    rollouts.push(rolled);
+    const references = chunk.flatMap(({ reference }) => new Array<Reference>(group).fill(reference));
+    judged.push(judges.score(rolled.wavs, references));
+  }
+  const parts = await phases.time('judges', () => Promise.all(judged));
+  const names = Object.keys(parts[0]!.values);
+  const joined = names.map((name) => [name, Float64Array.from(parts.flatMap(({ values }) => [...values[name]!]))]);
+  return { rollouts, values: Object.fromEntries(joined) };
+}
+
+/** The policy gradient of all chunks, and what the pass measured. Releases the rollouts. */
+async function learn(
+  { model, config }: Trainer,
+  rollouts: readonly Rollouts[],
+  { advantages, sampling }: { advantages: Float64Array; sampling: Sampling },
+): Promise<Metrics> {
+  let [at, gap, loss, outside] = [0, 0, 0, 0];
+  for (const each of rollouts) {
+    const count = each.frames.length;
+    const part = await Tensor.from(Float32Array.from(advantages.subarray(at, at + count)), [count]);
+    at += count;
+    const mask = await lossMask(each);
+    const weight = count / advantages.length;
+    const result = await model.lossBackward(each.batch, {
+      kind: 'policy',
+      advantages: part,
+      mask,
+      sampling,
+      algorithm: config.algorithm,
+      ...(config.algorithm === 'dr_grpo' && { maxFrames: config.maxFrames }),
+      ...(config.entropyWeight > 0 && { entropyWeight: config.entropyWeight }),
+      weight,
+    });
+    gap = Math.max(gap, await largestGap(each, result.logprobs));
+    loss += weight * result.loss;
+    outside += result.stats.outsideSupport ?? 0;
+    disposeTensors(each.batch, each, result, { part, mask });
+  }
+  return { 'policy/loss': loss, 'policy/logprobGap': gap, 'policy/outsideSupport': outside };
+}
+
+function samplingOf({ temperature, topK, topP, minFrames }: GrpoTraining, guidance: number): Sampling {
+  return { temperature, topK, topP, minFrames, guidance };
+}
+
+/** What the rollouts of an update were like. */
+function stepMetrics(stats: AdvantageStats, rollouts: readonly Rollouts[]): Metrics {
+  const frames = rollouts.flatMap((each) => [...each.frames]);
+  const truncated = rollouts.flatMap((each) => [...each.truncated]);
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  const metrics: Metrics = {
+    reward: stats.total.mean,
+    'groups/valid': stats.validShare,
+    'groups/zeroVariance': stats.zeroVarianceShare,
+    'groups/filtered': stats.filteredShare,
+    'samples/masked': stats.maskedShare,
+    'samples/truncated': mean(truncated),
+    'samples/frames': mean(frames),
+  };
+  for (const [name, { groupStd, bestOfGroup }] of Object.entries(stats.rewards)) {
+    metrics[`groupStd/${name}`] = groupStd;
+    metrics[`bestOfGroup/${name}`] = bestOfGroup;
+  }
+  rollouts[0]!.entropy.forEach((_, k) => {
+    metrics[`entropy/${k}`] = mean(rollouts.map(({ entropy }) => entropy[k]!));
+  });
+  return metrics;
+}
+
+/** The metrics that alarms look at. */
+function watched(metrics: Metrics): AlarmMetrics {
+  const group = (prefix: string) =>
+    Object.entries(metrics).flatMap(([name, value]) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), value] as const] : [],
+    );
+  const heldOut = metrics['reward/cerHeldOut'];
+  return {
+    ...(metrics['reward/cer'] !== undefined && { rewardCer: metrics['reward/cer'] }),
+    ...(heldOut !== undefined && { heldOutCer: heldOut }),
+    entropy: group('entropy/').map(([, value]) => value),
+    runawayRate: metrics['samples/truncated']!,
+    rewardStd: Object.fromEntries(group('groupStd/')),
+    ...(metrics['reward/pace'] !== undefined && { speechRate: metrics['reward/pace'] }),
+  };
+}

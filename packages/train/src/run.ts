@@ -1,0 +1,85 @@
+import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError } from '@align2speak/contracts';
+import { EventWriter } from '@align2speak/report';
+import { writeFlushed } from '@align2speak/weights';
+import { Checkpoints } from './checkpoint.js';
+
+/** Numbers of one update, by name; names with `/` fall into groups. */
+export type Metrics = Record<string, number>;
+
+/** The folder of a run: `config.json`, `metrics.jsonl`, TensorBoard events and checkpoints. */
+export class Run {
+  readonly folder: string;
+  readonly checkpoints: Checkpoints;
+  #events: EventWriter | undefined;
+  #started = Date.now();
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.checkpoints = new Checkpoints(join(folder, 'checkpoints'));
+  }
+
+  /**
+   * Opens the folder, new or to be continued.
+   *
+   * @throws ConfigError where it holds a run and `resume` is off, or a run with another configuration.
+   */
+  static async open(folder: string, config: unknown, resume: boolean): Promise<Run> {
+    const run = new Run(folder);
+    await mkdir(folder, { recursive: true });
+    const path = join(folder, 'config.json');
+    const text = `${JSON.stringify(config, null, 2)}\n`;
+    const before = await readFile(path, 'utf8').catch(() => undefined);
+    const began = before !== undefined && (await run.checkpoints.list()).length > 0;
+    if (began && !resume) {
+      const hint = 'add --resume to continue it, or name another folder with --out';
+      throw new ConfigError({ where: folder, what: '--out', expected: 'a new folder', got: 'one with a run', hint });
+    }
+    if (began && before !== text) {
+      const what = differingField(JSON.parse(before), JSON.parse(text));
+      const hint = 'a run continues under the configuration that it began with; name another folder with --out';
+      throw new ConfigError({ where: path, what, expected: 'the value that the run began with', got: 'another', hint });
+    }
+    await writeFlushed(path, text);
+    return run;
+  }
+
+  path(...parts: string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  /** Appends one line of metrics, and the same as TensorBoard scalars. */
+  async log(step: number, metrics: Metrics): Promise<void> {
+    const time = (Date.now() - this.#started) / 1000;
+    await appendFile(this.path('metrics.jsonl'), `${JSON.stringify({ step, time, ...metrics })}\n`);
+    this.#events ??= await EventWriter.open(this.folder);
+    await this.#events.scalars(step, Date.now() / 1000, metrics);
+  }
+
+  /** Forgets what was logged after `step`, so that a resumed run logs each update once. */
+  async rewind(step: number): Promise<void> {
+    const path = this.path('metrics.jsonl');
+    const text = await readFile(path, 'utf8').catch(() => '');
+    const lines = text.split('\n').filter((line) => line.endsWith('}') && JSON.parse(line).step <= step);
+    await writeFlushed(path, lines.map((line) => `${line}\n`).join(''));
+    const last = lines.at(-1);
+    if (last) this.#started = Date.now() - JSON.parse(last).time * 1000;
+  }
+
+  async close(): Promise<void> {
+    await this.#events?.close();
+    this.#events = undefined;
+  }
+}
+
+/** Path of the first field in which two configurations differ. */
+function differingField(a: unknown, b: unknown, path = ''): string {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return path;
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    const [left, right] = [(a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]];
+    if (JSON.stringify(left) !== JSON.stringify(right))
+      return differingField(left, right, path === '' ? key : `${path}.${key}`);
+  }
+  return path;
+}

@@ -1,0 +1,186 @@
+import { ConfigError, parseConfig, ttsConfig } from '@align2speak/contracts';
+import { BatchSampler } from '@align2speak/data';
+import { Optimizer, Tts } from '@align2speak/native';
+import {
+  alignmentTargets,
+  batchTensors,
+  type CodedUtterance,
+  disposeTensors,
+  loadTts,
+  type Prompt,
+  Voices,
+} from '@align2speak/tts';
+import { writeModelFolder } from '@align2speak/weights';
+import { z } from 'zod';
+import { codedCorpus } from './coded-corpus.js';
+import { loopFields } from './config.js';
+import type { Stage } from './loop.js';
+import type { Metrics } from './run.js';
+
+/** Configuration of `align2speak pretrain` and `align2speak finetune`. */
+export const supervisedTraining = z.strictObject({
+  codec: z.string().describe('Folder of the codec.'),
+  init: z.string().optional().describe('Folder of the model to start from; absent: random weights of `model`.'),
+  model: ttsConfig.optional().describe('Sizes of a new model.'),
+  train: z
+    .array(
+      z.strictObject({
+        manifest: z.string(),
+        repeat: z.number().positive().default(1).describe('Times that each utterance counts in an epoch.'),
+      }),
+    )
+    .min(1),
+  validation: z.array(z.string()).min(1).describe('Manifests to measure on.'),
+  selectBy: z.array(z.string()).default([]).describe('Languages whose validation loss picks the best; []: all.'),
+  batchFrames: z.int().min(1).default(1600).describe('Codec frames of one update, padding included.'),
+  contextFrames: z.int().min(1).default(20).describe('Frames of a voice prompt.'),
+  alignmentWeight: z.number().min(0).default(0.1).describe('Of the forward-sum loss on cross-attention; 0: none.'),
+  prior: z
+    .strictObject({
+      scaling: z.number().positive().default(0.5),
+      fullUntil: z.int().min(0).default(0).describe('Updates under the full beta-binomial prior.'),
+      noneFrom: z.int().min(0).default(0).describe('Update from which there is none.'),
+    })
+    .prefault({}),
+  validationItems: z.int().min(1).default(60).describe('Utterances of each validation manifest.'),
+  ...loopFields,
+});
+
+export type SupervisedTraining = z.infer<typeof supervisedTraining>;
+
+/** Trains the text-to-codes model on paired speech: pretraining, and fine-tuning with `init`. */
+export async function supervisedStage(name: string, config: SupervisedTraining): Promise<Stage> {
+  const model = await startingModel(config);
+  const { beta1, beta2, weightDecay } = config;
+  const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
+  const parts = await loadEach(
+    config.train.map(({ manifest }) => manifest),
+    config.codec,
+  );
+  const corpus = parts.flat();
+  const validation = (await loadEach(config.validation, config.codec)).map((part) =>
+    part.slice(0, config.validationItems),
+  );
+  const voices = new Voices(corpus, config.contextFrames);
+  const sampler = new BatchSampler(
+    corpus.map(({ codes }) => codes.frames),
+    {
+      batchFrames: config.batchFrames,
+      seed: config.seed,
+      weights: parts.flatMap((part, i) => part.map(() => config.train[i]!.repeat)),
+    },
+  );
+  const promptOf = (from: Voices, items: readonly CodedUtterance[], i: number, ...key: number[]): Prompt => ({
+    tokens: items[i]!.tokens,
+    voice: from.crop(from.other(i, ...key, i), ...key, i, 1),
+  });
+  return {
+    name,
+    model,
+    optimizer,
+    async step(step, phases) {
+      const { batch, targets } = await phases.time('data', async () => {
+        const indices = [...sampler.next()];
+        const prompts = indices.map((i) => promptOf(voices, corpus, i, config.seed, step));
+        const codes = indices.map((i) => corpus[i]!.codes);
+        return { batch: await batchTensors(prompts, codes), targets: await alignmentTargets(prompts) };
+      });
+      const result = await phases.time('train', () =>
+        model.lossBackward(batch, {
+          kind: 'supervised',
+          ...(config.alignmentWeight > 0 && { alignmentWeight: config.alignmentWeight, ...targets }),
+          ...priorAt(config, step),
+          noise: { seed: config.seed, step },
+        }),
+      );
+      disposeTensors(batch, targets, result);
+      return { metrics: { loss: result.loss, ...prefixed('train', result.stats) } };
+    },
+    async validate() {
+      return validationLoss(model, validation, config);
+    },
+    state: () => sampler.state(),
+    restore: (state) => sampler.restore(state as ReturnType<BatchSampler['state']>),
+    save: async (folder) =>
+      writeModelFolder(folder, await model.state(), { kind: 'tts', config: model.config, storage: 'F32' }),
+  };
+}
+
+async function startingModel({ init, model, seed }: SupervisedTraining): Promise<Tts> {
+  if ((init === undefined) === (model === undefined)) {
+    const got = init === undefined ? 'neither' : 'both';
+    throw new ConfigError({ where: 'configuration', what: 'init, model', expected: 'one of the two', got });
+  }
+  return init === undefined ? Tts.create(parseConfig(ttsConfig, model, 'model'), { seed }) : loadTts(init);
+}
+
+async function loadEach(manifests: readonly string[], codec: string): Promise<CodedUtterance[][]> {
+  const parts: CodedUtterance[][] = [];
+  for (const manifest of manifests) parts.push(await codedCorpus(manifest, codec));
+  return parts;
+}
+
+function priorAt({ prior: { scaling, fullUntil, noneFrom } }: SupervisedTraining, step: number) {
+  if (step >= noneFrom) return {};
+  const blend = step < fullUntil ? 0 : (step - fullUntil) / (noneFrom - fullUntil);
+  return { prior: { scaling, blend } };
+}
+
+/** Cross-entropy in nats a token for each language, without noise. */
+export async function validationLoss(
+  model: Tts,
+  validation: readonly CodedUtterance[][],
+  { contextFrames, selectBy }: Pick<SupervisedTraining, 'contextFrames' | 'selectBy'>,
+): Promise<{ score: number; metrics: Metrics }> {
+  const sums = new Map<string, { nats: number; tokens: number }>();
+  for (const part of validation) {
+    const voices = new Voices(part, contextFrames);
+    for (let begin = 0; begin < part.length; begin += 32) {
+      const items = part.slice(begin, begin + 32);
+      const prompts = items.map(({ tokens }, i) => ({
+        tokens,
+        voice: voices.crop(voices.other(begin + i, 0, i), 0, i, 1),
+      }));
+      const batch = await batchTensors(
+        prompts,
+        items.map(({ codes }) => codes),
+      );
+      const { logprobs } = await model.forward(batch, ['logprobs']);
+      addLosses(sums, items, (await logprobs.toArray()) as Float32Array, logprobs.shape);
+      disposeTensors(batch, { logprobs });
+    }
+  }
+  const losses = Object.fromEntries([...sums].map(([lang, { nats, tokens }]) => [lang, nats / tokens]));
+  const selected = selectBy.length > 0 ? selectBy : Object.keys(losses);
+  const missing = selected.find((lang) => losses[lang] === undefined);
+  if (missing !== undefined) {
+    const expected = `languages of the validation manifests (${Object.keys(losses).join(', ')})`;
+    throw new ConfigError({ where: 'configuration', what: 'selectBy', expected, got: missing });
+  }
+  const score = selected.reduce((sum, lang) => sum + losses[lang]!, 0) / selected.length;
+  return { score, metrics: { 'validation/loss': score, ...prefixed('validation/loss', losses) } };
+}
+
+function addLosses(
+  sums: Map<string, { nats: number; tokens: number }>,
+  items: readonly CodedUtterance[],
+  logprobs: Float32Array,
+  [, codebooks, frames]: readonly number[],
+): void {
+  items.forEach(({ utterance, codes }, b) => {
+    const sum = sums.get(utterance.lang) ?? { nats: 0, tokens: 0 };
+    // The end is a target too.
+    const length = codes.frames + 1;
+    for (let k = 0; k < codebooks!; k++) {
+      const row = (b * codebooks! + k) * frames!;
+      for (let t = 0; t < length; t++) sum.nats -= logprobs[row + t]!;
+    }
+    sum.tokens += length * codebooks!;
+    sums.set(utterance.lang, sum);
+  });
+}
+
+/** The same metrics under a group's name. */
+export function prefixed(group: string, metrics: Readonly<Record<string, number>>): Metrics {
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${group}/${name}`, value]));
+}
