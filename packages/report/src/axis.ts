@@ -18,7 +18,12 @@ export function axisOver(
   let [low, high] = [Infinity, -Infinity];
   for (const value of all) [low, high] = [Math.min(low, value), Math.max(high, value)];
   if (all.length === 0) [low, high] = [0, 1];
-  if (high === low) [low, high] = [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
+  // What differs only by rounding is one value, with room around it.
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  if (high - low <= 1e-9 * size || size < 1e-30) {
+    const half = size < 1e-30 ? 1 : size / 2;
+    [low, high] = [low - half, high + half];
+  }
   const step = roundStep((high - low) / count);
   const [first, last] = [Math.floor(low / step + 1e-9), Math.ceil(high / step - 1e-9)];
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));

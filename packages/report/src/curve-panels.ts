@@ -124,7 +124,7 @@ function kindOf(key: string): NumberKind {
 function unitOf(key: string): string {
   if (/grad(ient)?Share/i.test(key)) return 'of the gradient norm';
   if (/entropy|logprob|\bkl\b/i.test(key)) return 'nats';
-  if (/loss/i.test(key)) return 'nats where it is a likelihood';
+  if (/^(?!val).*loss/i.test(key)) return 'mean over the batch';
   if (/sec$|Sec(\/|$)|^time\//.test(key)) return 'seconds';
   return '';
 }
@@ -135,6 +135,7 @@ const words: Record<string, string> = {
   lr: 'learning rate',
   kl: 'KL',
   ce: 'cross-entropy',
+  logprob: 'log-probability',
   grad: 'gradient',
 };
 

@@ -1,5 +1,5 @@
 import { type Axis, axisOver, place } from './axis.js';
-import { formatNumber, formatRange, intervalOf, type NumberKind } from './format.js';
+import { formatNumber, formatRange, intervalOf, type NumberKind, percentSign } from './format.js';
 import { html, type Markup } from './html.js';
 import type { Measure } from './summary.js';
 
@@ -62,6 +62,6 @@ const percent = (axis: Axis, value: number) => `${(100 * place(axis, value)).toF
 /** The unit stands at the last tick only. */
 export function tickLabel(tick: number, axis: Axis, kind: NumberKind): string {
   if (kind !== 'percent') return formatNumber(tick, 'number');
-  const unit = tick === axis.ticks.at(-1) ? ' %' : '';
+  const unit = tick === axis.ticks.at(-1) ? percentSign : '';
   return `${formatNumber(Number((100 * tick).toPrecision(6)), 'number')}${unit}`;
 }

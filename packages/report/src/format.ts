@@ -3,7 +3,10 @@ import type { Interval, Measure } from './summary.js';
 /** How a number is shown: a share as percent, a score in [-1, 1] with three decimals, anything else with three digits. */
 export type NumberKind = 'percent' | 'score' | 'number';
 
-const minus = (text: string) => text.replace(/^-/, '−');
+/** Kept on the line of its number. */
+export const percentSign = '\u00a0%';
+
+const minus = (text: string) => text.replaceAll('-', '−');
 
 /** A number without its unit. */
 function bare(value: number, kind: NumberKind): string {
@@ -12,13 +15,13 @@ function bare(value: number, kind: NumberKind): string {
 }
 
 export function formatNumber(value: number, kind: NumberKind): string {
-  return kind === 'percent' ? `${bare(value, kind)} %` : bare(value, kind);
+  return kind === 'percent' ? `${bare(value, kind)}${percentSign}` : bare(value, kind);
 }
 
 /** `[low, high]`, without a unit; nothing for a number that came without an interval. */
 export function formatRange(measure: Measure, kind: NumberKind): string {
   if (typeof measure === 'number') return '';
-  return `[${bare(measure.low, kind)}, ${bare(measure.high, kind)}]`;
+  return `[${bare(measure.low, kind)},\u00a0${bare(measure.high, kind)}]`;
 }
 
 /** A measure with its interval, where it has one. */
@@ -46,7 +49,11 @@ export function formatDuration(seconds: number): string {
   if (seconds < 59.5) return `${significant(seconds < 10 ? seconds : Math.round(seconds))} s`;
   const total = Math.round(seconds);
   const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
-  return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${total % 60} s`;
+  const parts =
+    hours > 0
+      ? [`${hours} h`, minutes > 0 && `${minutes} min`]
+      : [`${minutes} min`, total % 60 > 0 && `${total % 60} s`];
+  return parts.filter(Boolean).join(' ');
 }
 
 /** English name of a language code; the code itself where there is none. */

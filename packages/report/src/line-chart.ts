@@ -37,7 +37,7 @@ export function lineChart({ title, unit, kind, lines, legend }: LineChart): Mark
   );
   const x = axisOver(
     lines.flatMap(({ steps }) => steps),
-    { count: 4 },
+    { count: 5 },
   );
   // Steps end where the run ended, not at the next round number.
   const last = Math.max(...lines.map(({ steps }) => steps.at(-1)!));
@@ -49,7 +49,7 @@ ${legend && lines.length > 1 && html`<div class="legend">${lines.map(({ label, c
 <div class="plot" data-x="${tight.low} ${tight.high}" data-kind="${kind}" data-lines="${JSON.stringify(hover)}">
 <svg viewBox="0 0 ${extent} ${extent}" preserveAspectRatio="none" role="img" aria-label="${title}, ${unit}: ${ends(lines)}">
 ${y.ticks.map((tick) => html`<path class="grid" d="M0 ${down(y, tick)}H${extent}"/>`)}${lines.map((line) => drawLine(line, tight, y))}</svg>
-</div><div class="ticks">${tight.ticks.map((tick) => html`<span style="left:${percent(tight, tick)}">${significant(tick)}</span>`)}</div></div></figure>`;
+</div><small class="step">step</small><div class="ticks">${tight.ticks.map((tick) => html`<span style="left:${percent(tight, tick)}">${significant(tick)}</span>`)}</div></div></figure>`;
 }
 
 function drawLine({ steps, values, colour }: Line, x: Axis, y: Axis): Markup {

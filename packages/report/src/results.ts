@@ -1,5 +1,5 @@
 import { type DotRow, dotPlot } from './dot-plot.js';
-import { formatMeasure, formatNumber, intervalOf, languageName, type NumberKind } from './format.js';
+import { formatMeasure, formatNumber, formatRange, intervalOf, languageName, type NumberKind } from './format.js';
 import { html, type Markup } from './html.js';
 import { audioLabels, beforeAndAfter, stageClass, stageLabel } from './stages.js';
 import type { CheckedSummary, Measure, Results, ScoreName, Stage } from './summary.js';
@@ -14,7 +14,8 @@ interface Metric {
   readonly include: number[];
 }
 
-const metrics: readonly Metric[] = [
+/** Everything that speech is judged by, in the order it is shown. */
+export const metrics: readonly Metric[] = [
   {
     name: 'cerHeldOut',
     title: 'Character error rate, held-out recogniser',
@@ -106,7 +107,7 @@ export function resultsSection(results: Results, language: string, id: string): 
   const rings = results.stages.some(({ guidance }) => guidance !== 1);
   return html`<section id="${id}"><h2>Results: ${languageName(language)}</h2>
 <p class="note">${items} held-out utterances, ${plural(seeds, 'sampling seed')}${trainingSeeds && `, ${plural(trainingSeeds, 'trained model')}`}. A dot is the mean, the line through it the 95 % interval.
-${rings && 'A ring is the same model with guidance, which costs a second pass of the decoder for every frame. '}${results.ceilings && 'A diamond is real audio before the same judges: no voice model can be expected to do better than that.'}</p>
+${rings && 'A ring is the same model with guidance, which costs a second pass of the decoder for every frame. '}${results.ceilings && 'A diamond is real audio before the same judges: about as good as it can get.'}</p>
 <div class="cards">${cards.map((metric) => card(metric, rows))}</div>
 <details><summary>All numbers</summary>${numbersTable(rows, results.stages)}${breakdowns(results.stages)}</details></section>`;
 }
@@ -166,7 +167,7 @@ export function headline(summary: CheckedSummary): Markup {
     name === 'cerHeldOut' ? 'a recogniser that was never a reward' : 'the recogniser that is also the reward';
   const overlap = to.high >= from.low && from.high >= to.low;
   return html`<h1>${language}: character error rate from ${formatNumber(from.mean, 'percent')} to ${formatNumber(to.mean, 'percent')}</h1>
-<p class="lead">${audioLabels[before.name]} ${formatMeasure(from, 'percent')}, after ${audioLabels[after.name]} ${formatMeasure(to, 'percent')}: ${change(from.mean, to.mean)}, heard by ${judge}.${overlap && ' The 95 % intervals overlap: this may be chance.'}</p>
+<p class="lead">From ${formatMeasure(from, 'percent')} ${audioLabels[before.name]} to ${formatMeasure(to, 'percent')} after ${audioLabels[after.name]}: ${change(from.mean, to.mean)}, as heard by ${judge}. Brackets are 95 % intervals.${overlap && ' The 95 % intervals overlap: this may be chance.'}</p>
 <div class="tiles">${(['cerHeldOut', 'cer', 'ssimHeldOut', 'quality'] as const).map((metric) => tile(metric, before, after))}</div>`;
 }
 
@@ -183,6 +184,5 @@ function tile(name: ScoreName, before: Stage, after: Stage): Markup | undefined 
   const [from, to] = [before[name], after[name]];
   if (from === undefined || to === undefined) return undefined;
   const [start, end] = [intervalOf(from), intervalOf(to)];
-  const range = ({ low, high }: typeof start) => `${formatNumber(low, kind)} to ${formatNumber(high, kind)}`;
-  return html`<div class="tile"><small>${short}</small><div><span>${formatNumber(start.mean, kind)}</span> → <b>${formatNumber(end.mean, kind)}</b></div><small>${range(start)} → ${range(end)}</small></div>`;
+  return html`<div class="tile"><small>${short}</small><div><span>${formatNumber(start.mean, kind)}</span> → <b>${formatNumber(end.mean, kind)}</b></div><small>${formatRange(from, kind)} → ${formatRange(to, kind)}</small></div>`;
 }

@@ -33,7 +33,7 @@ function player(
   return html`<div class="clip ${colour}"><div class="clip-head"><span class="chip"><i></i>${audioLabels[name]}</span>
 ${cer !== undefined && html`<small>CER ${formatNumber(cer, 'percent')}</small>`}</div>
 ${peaks && html`<svg class="wave" viewBox="0 0 ${peaks.length} 2" preserveAspectRatio="none" style="width:${((100 * durationSec) / longest).toFixed(1)}%" aria-hidden="true"><path d="${wavePath(peaks)}"/></svg>`}
-<audio controls preload="metadata" src="${dataUrl}" aria-label="${prompt}, ${audioLabels[name]}"></audio></div>`;
+<audio controls controlslist="nodownload noplaybackrate" preload="metadata" src="${dataUrl}" aria-label="${prompt}, ${audioLabels[name]}"></audio></div>`;
 }
 
 /** One upright bar per peak. */

@@ -21,7 +21,7 @@ export function stageClass(name: AudioName | undefined): string {
 
 /** `fine-tune + GRPO, guidance 2`. */
 export function stageLabel({ name, guidance }: Pick<Stage, 'name' | 'guidance'>): string {
-  return guidance === 1 ? audioLabels[name] : `${audioLabels[name]}, guidance ${guidance}`;
+  return guidance === 1 ? audioLabels[name] : `${audioLabels[name]}, guidance\u00a0${guidance}`;
 }
 
 /** A name beside a dot of the stage's colour. */

@@ -32,34 +32,34 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 18px; font-size
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 14px; }
 figcaption { margin-bottom: 10px; line-height: 1.3; } figcaption small { display: block; }
 .dots-row, .dots-axis { display: grid; grid-template-columns: minmax(104px, 30%) 1fr 132px; gap: 12px; align-items: center; }
-.dots-row { min-height: 30px; } .dots-label { font-size: .88rem; line-height: 1.2; }
+.dots-row { min-height: 36px; } .dots-label { font-size: .88rem; line-height: 1.2; }
 .dots-number { font-size: .88rem; font-variant-numeric: tabular-nums; line-height: 1.25; } .dots-number span { display: block; white-space: nowrap; } .dots-number small { font-size: .78rem; }
-.strip { width: 100%; height: 100%; min-height: 30px; overflow: visible; display: block; }
+.strip { width: 100%; height: 36px; overflow: visible; display: block; }
 .grid { stroke: var(--grid); stroke-width: 1; fill: none; vector-effect: non-scaling-stroke; }
 .whisker { stroke: var(--c); stroke-width: 2; stroke-linecap: round; }
 .dot, .diamond { fill: var(--c); stroke: var(--card); stroke-width: 2; paint-order: stroke; } .ring { fill: var(--card); stroke: var(--c); stroke-width: 2.2; }
 .ticks { position: relative; height: 20px; font-size: .76rem; color: var(--ink-3); }
-.ticks span { position: absolute; top: 3px; transform: translateX(-50%); white-space: nowrap; font-variant-numeric: tabular-nums; }
+.ticks span { position: absolute; top: 4px; transform: translateX(-50%); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--edge); vertical-align: top; } td { white-space: nowrap; }
-th { font-weight: 600; } th:first-child, .text { text-align: left; } thead th { color: var(--ink-2); font-weight: 500; vertical-align: bottom; }
+th { font-weight: 600; } tbody th { white-space: nowrap; } th:first-child, .text { text-align: left; } tr > :last-child { padding-right: 0; } thead th { color: var(--ink-2); font-weight: 500; vertical-align: bottom; }
 .chip { display: inline-flex; align-items: baseline; gap: 6px; } .chip i { flex: none; width: 10px; height: 10px; border-radius: 50%; background: var(--c); }
 .tint i, i.tint { background: color-mix(in oklab, var(--c) var(--strength), var(--card)); } .tint.s-real { --c: var(--zero-shot); }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 0 0 10px; font-size: .8rem; color: var(--ink-2); }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 14px; }
-.plot-frame { display: grid; grid-template-columns: max-content 1fr; column-gap: 8px; }
+.chart { display: flex; flex-direction: column; } .plot-frame { margin-top: auto; display: grid; grid-template-columns: max-content 1fr; column-gap: 8px; }
 .y-ticks { position: relative; min-width: 40px; font-size: .76rem; color: var(--ink-3); } .y-ticks span { position: absolute; right: 0; transform: translateY(50%); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .plot { position: relative; height: 150px; touch-action: pan-y; } .plot svg { width: 100%; height: 100%; overflow: visible; display: block; }
-.plot-frame .ticks { grid-column: 2; }
+.step { text-align: right; font-size: .76rem; color: var(--ink-3); padding-top: 4px; }
 .line, .raw { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; vector-effect: non-scaling-stroke; } .raw { stroke-width: 1; opacity: .35; } .point { stroke-width: 8; }
 .cursor { display: none; position: absolute; top: 0; bottom: 0; width: 1px; background: var(--ink-3); pointer-events: none; }
 #tip { position: fixed; z-index: 2; pointer-events: none; background: var(--card); border: 1px solid var(--edge); border-radius: 8px; padding: 6px 10px; font-size: .8rem; box-shadow: 0 2px 10px #0003; } #tip .chip { display: flex; }
 .sample { margin-bottom: 14px; } .sample header { margin-bottom: 10px; } .sample header small { display: block; } .ipa { color: var(--ink-2); }
-.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 215px), 1fr)); gap: 16px 14px; }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 186px), 1fr)); gap: 16px 14px; }
 .clip { min-width: 0; display: flex; flex-direction: column; } .clip-head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 8px; font-size: .88rem; margin-bottom: auto; }
 .wave { height: 34px; display: block; margin: 6px 0; } .wave path { stroke: var(--c); stroke-width: 2; vector-effect: non-scaling-stroke; fill: none; }
-audio { width: 100%; height: 36px; display: block; }
+audio { width: 100%; height: 36px; display: block; } audio::-webkit-media-controls-mute-button { display: none; }
 .stack { display: flex; gap: 2px; height: 30px; border-radius: 6px; overflow: hidden; margin-bottom: 10px; } .stack i { flex-basis: 0; min-width: 1px; }
 .alarms { padding-left: 0; list-style: none; } .alarms li { border-left: 3px solid var(--fine-tune-grpo); padding: 2px 0 2px 12px; margin-bottom: 10px; }
 details { margin-top: 12px; } summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
@@ -67,7 +67,7 @@ pre { background: var(--card); border: 1px solid var(--edge); border-radius: 8px
 @media (max-width: 560px) {
   main { padding: 18px 14px 48px; }
   .tiles { grid-template-columns: 1fr 1fr; } .tile { padding: 10px 12px; } .tile div { font-size: .9rem; } .tile b { font-size: 1.15rem; } .tile small { font-size: .74rem; display: block; }
-  .dots-row { grid-template-columns: 1fr auto; gap: 0 12px; padding-bottom: 6px; } .dots-row .strip { grid-row: 2; grid-column: 1 / -1; height: 26px; min-height: 26px; } .dots-number { text-align: right; }
-  .dots-axis { display: block; }
+  .dots-row { grid-template-columns: 1fr auto; gap: 0 12px; padding-bottom: 6px; } .dots-row .strip { grid-row: 2; grid-column: 1 / -1; height: 26px; } .dots-number { text-align: right; }
+  .dots-axis { display: block; } table { font-size: .8rem; } th, td { padding-right: 9px; }
 }
 `;

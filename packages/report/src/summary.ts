@@ -9,13 +9,19 @@ const seconds = finite.min(0);
 const count = z.int().min(1);
 const stageName = z.enum(stageNames);
 
+/** One schema or the other; unlike z.union, its fault names what was expected and what came. */
+function either<A extends z.ZodType, B extends z.ZodType>(expected: string, a: A, b: B) {
+  const accepts = (value: unknown) => a.safeParse(value).success || b.safeParse(value).success;
+  return z.custom<z.output<A> | z.output<B>>(accepts, { params: { expected } });
+}
+
 /** A mean and the 95 % interval around it. */
 const interval = z
   .strictObject({ mean: finite, low: finite, high: finite })
   .refine(({ low, high }) => low <= high, { params: { expected: 'low at most high' } });
 
 /** A number, with an interval where one was computed. */
-const measure = z.union([finite, interval], { error: 'a number or {mean, low, high}' });
+const measure = either('a number or {mean, low, high}', finite, interval);
 
 /** What speech is judged by; error rates and shares are fractions, not percent. */
 const scores = {
@@ -97,14 +103,14 @@ const alarm = z.object({
   stage: stageName.optional(),
 });
 
-const paths = z.union([z.string().min(1), z.array(z.string().min(1))], { error: 'a path or a list of paths' });
+const paths = either('a path or a list of paths', z.string().min(1), z.array(z.string().min(1)));
 
 const summarySchema = z.strictObject({
   /** Code of the target language, e.g. `pt`. */
   language: z.string().min(1),
   title: z.string().optional(),
   /** What the run is and what about it is synthetic, in plain words; one entry a paragraph. */
-  about: z.union([z.string(), z.array(z.string())], { error: 'a text or a list of texts' }).optional(),
+  about: either('a text or a list of texts', z.string(), z.array(z.string())).optional(),
   ...results,
   /** Further target languages, each with results of its own. */
   languages: z.record(z.string().min(1), z.strictObject(results)).optional(),

@@ -1,22 +1,32 @@
 import { type DotRow, dotPlot } from './dot-plot.js';
-import { formatDuration, formatMeasure, languageName, type NumberKind, significant } from './format.js';
+import { formatDuration, formatMeasure, languageName, type NumberKind, percentSign, significant } from './format.js';
 import { html, type Markup } from './html.js';
 import type { Curve } from './metrics.js';
+import { metrics } from './results.js';
 import { audioLabels, beforeAndAfter, stageChip, stageClass } from './stages.js';
-import { type Alarm, type CheckedSummary, type Results, stageNames } from './summary.js';
+import { type Alarm, type CheckedSummary, type Interval, type Results, stageNames } from './summary.js';
 
 /** Paired differences between stages; nothing where none were computed. */
 export function comparisonsSection(comparisons: CheckedSummary['comparisons']): Markup | undefined {
   if (!comparisons?.length) return undefined;
   return html`<section id="comparisons"><h2>Compared on the same utterances</h2>
 <p class="note">A minus B with its 95 % interval, and how many times lower A is. An interval that holds 0 may be chance.</p>
-<div class="scroll"><table><thead><tr><th>A</th><th>B</th><th>Metric</th><th>A − B</th><th>B / A</th></tr></thead>
+<div class="scroll"><table><thead><tr><th>A</th><th class="text">B</th><th class="text">Metric</th><th>A − B</th><th>B / A</th></tr></thead>
 <tbody>${comparisons.map(({ a, b, metric, difference, ratio }) => {
     const kind: NumberKind = /cer|runaway/i.test(metric) ? 'percent' : 'score';
     const chance = difference.low <= 0 && difference.high >= 0;
-    return html`<tr><th>${a}</th><td class="text">${b}</td><td class="text">${metric}</td><td>${formatMeasure(difference, kind)}${chance && html` <small>may be chance</small>`}</td>
+    return html`<tr><th>${labelOf(a)}</th><td class="text">${labelOf(b)}</td><td class="text">${metricLabel(metric)}</td><td>${formatDifference(difference, kind)}${chance && html` <small>may be chance</small>`}</td>
 <td>${ratio === undefined ? '–' : significant(ratio)}</td></tr>`;
   })}</tbody></table></div></section>`;
+}
+
+const labelOf = (name: string) => (audioLabels as Record<string, string>)[name] ?? name;
+const metricLabel = (name: string) => metrics.find((metric) => metric.name === name)?.short ?? name;
+
+/** Differences of percentages are points, not percent. */
+function formatDifference(difference: Interval, kind: NumberKind): string {
+  const text = formatMeasure(difference, kind);
+  return kind === 'percent' ? `${text.replace(percentSign, '')} points` : text;
 }
 
 /** What adaptation did to the languages the model knew already; nothing where they were not judged. */
@@ -58,13 +68,13 @@ export function phasesSection(phases: CheckedSummary['phases'], elapsedSec: numb
   const total = Math.max(sum, elapsedSec);
   const overlap = sum > 1.005 * elapsedSec && elapsedSec > 0;
   const drawn = rows.map(([name, seconds], i) => ({
-    name,
+    name: phaseLabel(name),
     seconds,
     share: seconds / total,
     ...colourOf(name, rows, i),
   }));
   return html`<section id="time"><h2>Where the time went</h2>
-<p class="note">${formatDuration(elapsedSec || sum)} in all.${overlap && ` Phases overlap: together they add up to ${formatDuration(sum)}, of which the shares are.`}</p>
+<p class="note">${formatDuration(elapsedSec || sum)} in all.${overlap && ` Phases overlap: together they add up to ${formatDuration(sum)}, which the shares refer to.`}</p>
 <div class="stack" role="img" aria-label="${drawn.map(({ name, share }) => `${name} ${wholePercent(share)}`).join(', ')}">${drawn.map(
     ({ name, share, className, strength }) =>
       html`<i class="${className}" style="flex-grow:${share.toFixed(5)};--strength:${strength}%" title="${name} ${wholePercent(share)}"></i>`,
@@ -75,7 +85,14 @@ export function phasesSection(phases: CheckedSummary['phases'], elapsedSec: numb
   )}</tbody></table></section>`;
 }
 
-const wholePercent = (share: number) => `${share < 0.095 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
+const wholePercent = (share: number) =>
+  `${share < 0.095 ? (100 * share).toFixed(1) : Math.round(100 * share)}${percentSign}`;
+
+/** `grpo/rollouts` as "GRPO alone: rollouts". */
+function phaseLabel(name: string): string {
+  const [stage, ...parts] = name.split('/') as [string, ...string[]];
+  return [labelOf(stage), ...parts].join(': ');
+}
 
 /** Phases of a stage have its colour, each weaker than the one before; others are grey. */
 function colourOf(name: string, rows: readonly [string, number][], i: number) {
@@ -93,7 +110,7 @@ export function rewardBreakdown(curves: readonly Curve[]): Markup | undefined {
   if (rewards.length === 0) return undefined;
   return html`<section id="rewards"><h2>Reward breakdown</h2>
 <p class="note">Means over the first and the last tenth of the steps of each training.</p>
-<div class="scroll"><table><thead><tr><th>Reward</th><th>Training</th><th>At first</th><th>At last</th><th>Change</th></tr></thead>
+<div class="scroll"><table><thead><tr><th>Reward</th><th class="text">Training</th><th>At first</th><th>At last</th><th>Change</th></tr></thead>
 <tbody>${rewards.map(({ key, stage, values }) => {
     const width = Math.ceil(values.length / 10);
     const [first, last] = [mean(values.slice(0, width)), mean(values.slice(-width))];
