@@ -7,14 +7,15 @@ async function startEspeak() {
   Date.now = () => 0;
   try {
     const { default: load } = await import('@echogarden/espeak-ng-emscripten');
-    return await load();
+    const wasm = await load();
+    // The noise of breathy voices is seeded here, not while the module loads.
+    return { wasm, espeak: new wasm.eSpeakNGWorker() };
   } finally {
     Date.now = now;
   }
 }
 
-const wasm = await startEspeak();
-const espeak = new wasm.eSpeakNGWorker();
+const { wasm, espeak } = await startEspeak();
 
 /** The zero-terminated UTF-8 string that a pointer of the module points at. */
 function readString({ ptr }) {

@@ -1,4 +1,5 @@
-import { type SynthProgress, synthesizeCorpus } from '@align2speak/data';
+import { DataError } from '@align2speak/contracts';
+import { type SynthProgress, synthesizeCorpus, validateManifest } from '@align2speak/data';
 import { Command } from 'commander';
 
 /** `align2speak data …`: makes and checks corpora. */
@@ -21,7 +22,27 @@ export function dataCommand(): Command {
             `  ${meanFrames} frames each  ${(100 * unalignable).toFixed(1)} % with more characters than frames`,
         );
     });
+  data
+    .command('validate <manifest...>')
+    .description('Names every line of a manifest that cannot be trained on, and why; opens all audio.')
+    .action(async (manifests: string[]) => {
+      for (const path of manifests) await validate(path);
+    });
   return data;
+}
+
+async function validate(path: string): Promise<void> {
+  const problems = await validateManifest(path);
+  for (const { line, field, expected, got } of problems)
+    console.log(`${path}:${line}: ${field}: expected ${expected}, got ${got}`);
+  if (problems.length === 0) return console.log(`${path}: no problems`);
+  const lines = new Set(problems.map(({ line }) => line)).size;
+  throw new DataError({
+    where: path,
+    what: 'lines',
+    expected: 'no problems',
+    got: `${problems.length} in ${lines} lines`,
+  });
 }
 
 function list(codes: string): string[] {

@@ -41,12 +41,21 @@ export interface SynthResult {
   characters: string;
 }
 
-/** Speaks and writes a manifest, which comes last and whole. @param onSpeech told the seconds of each utterance. */
-export async function runSynthJob(job: SynthJob, onSpeech: (seconds: number) => void): Promise<SynthResult> {
+/**
+ * Speaks and writes a manifest, which comes last and whole.
+ *
+ * @param onSpeech told the seconds of each utterance
+ * @throws the reason of the signal, once it is given.
+ */
+export async function runSynthJob(
+  job: SynthJob,
+  onSpeech: (seconds: number) => void,
+  signal: AbortSignal,
+): Promise<SynthResult> {
   const [espeak, phonemizer] = [new Espeak(), new Phonemizer()];
   try {
     const texts = sentences(job);
-    const utterances = await record(job, { espeak, phonemizer, texts, onSpeech });
+    const utterances = await record(job, { espeak, phonemizer, texts, onSpeech, signal });
     const path = join(job.out, job.split, job.lang);
     if (job.smallSeconds !== undefined)
       await writeManifest(`${path}.small.jsonl`, firstSeconds(utterances, job.smallSeconds));
@@ -83,9 +92,10 @@ interface Studio {
   phonemizer: Phonemizer;
   texts: Generator<string, never>;
   onSpeech: (seconds: number) => void;
+  signal: AbortSignal;
 }
 
-async function record(job: SynthJob, { espeak, phonemizer, texts, onSpeech }: Studio): Promise<Utterance[]> {
+async function record(job: SynthJob, { espeak, phonemizer, texts, onSpeech, signal }: Studio): Promise<Utterance[]> {
   const folder = join(job.out, job.split, 'wav', job.lang);
   await mkdir(folder, { recursive: true });
   const utterances: Utterance[] = [];
@@ -93,6 +103,7 @@ async function record(job: SynthJob, { espeak, phonemizer, texts, onSpeech }: St
   const done = () =>
     'seconds' in job.until ? seconds >= job.until.seconds : utterances.length >= job.until.utterances;
   for (let take = 0; !done(); take++) {
+    signal.throwIfAborted();
     const request = requestOf(job, take, texts.next().value);
     const samples = await speak(espeak, request);
     const duration = samples.length / sampleRate;

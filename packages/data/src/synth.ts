@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { writeWhole } from '@align2speak/audio';
-import { ConfigError } from '@align2speak/contracts';
+import { CancelledError, ConfigError } from '@align2speak/contracts';
 import { grammars } from './languages/index.js';
 import { runSynthJob, type SynthJob, type SynthResult } from './synth-job.js';
 
@@ -43,6 +43,7 @@ export interface SynthOptions {
   /** Manifests made at once; without effect on the bytes. Default 2. */
   workers?: number;
   onProgress?: (progress: SynthProgress) => void;
+  signal?: AbortSignal;
 }
 
 /** What a synthetic corpus holds; the content of its `corpus.json`. */
@@ -60,10 +61,10 @@ export interface CorpusSummary {
  * sentence. The same options give the same bytes. A complete corpus of the same options is kept as it is.
  *
  * @throws ConfigError on options out of range, an unknown language, or a folder that holds anything else.
- * @throws DeviceError without espeak-ng.
+ * @throws DeviceError without espeak-ng; CancelledError where the signal stops it.
  */
 export async function synthesizeCorpus(settings: SynthOptions): Promise<CorpusSummary> {
-  const { out, seed = 1, scale = 1, workers = 2, onProgress = () => {} } = settings;
+  const { out, seed = 1, scale = 1, workers = 2, onProgress = () => {}, signal } = settings;
   const { source = ['en', 'de', 'nl', 'es', 'fr', 'it'], target = ['pt', 'pl', 'hi'] } = settings;
   const options = { seed, scale, source: [...source], target: [...target] };
   checkOptions(options, workers);
@@ -77,18 +78,46 @@ export async function synthesizeCorpus(settings: SynthOptions): Promise<CorpusSu
     madeSec += seconds;
     onProgress({ madeSec, totalSec });
   };
-  const manifests: SynthResult[] = [];
-  // Longest first, so that the workers end together.
-  const queue = [...jobs.entries()].sort(([, a], [, b]) => secondsOf(b) - secondsOf(a));
-  const work = async () => {
-    for (let next = queue.shift(); next; next = queue.shift())
-      manifests[next[0]] = await runSynthJob(next[1], onSpeech);
-  };
-  await Promise.all(Array.from({ length: workers }, work));
+  const manifests = await runJobs(jobs, { workers, onSpeech, signal });
   const summary = { version, options, manifests };
   await writeWhole(join(out, 'corpus.json'), `${JSON.stringify(summary, null, 2)}\n`);
   await rm(join(out, unfinished));
   return summary;
+}
+
+interface Workshop {
+  workers: number;
+  onSpeech: (seconds: number) => void;
+  signal: AbortSignal | undefined;
+}
+
+/** Results in the order of the jobs. Where one fails, the others stop before the error goes on. */
+async function runJobs(jobs: readonly SynthJob[], { workers, onSpeech, signal }: Workshop): Promise<SynthResult[]> {
+  const failed = new AbortController();
+  const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
+  const results: SynthResult[] = [];
+  // Longest first, so that the workers end together.
+  const queue = [...jobs.entries()].sort(([, a], [, b]) => secondsOf(b) - secondsOf(a));
+  const work = async () => {
+    try {
+      for (let next = queue.shift(); next; next = queue.shift())
+        results[next[0]] = await runSynthJob(next[1], onSpeech, stop);
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  };
+  await Promise.allSettled(Array.from({ length: workers }, work));
+  if (signal?.aborted)
+    throw new CancelledError({
+      where: 'data synth',
+      what: 'corpus',
+      expected: 'to be finished',
+      got: 'a signal to stop',
+      cause: signal.reason,
+    });
+  failed.signal.throwIfAborted();
+  return results;
 }
 
 function checkOptions({ seed, scale, source, target }: CorpusSummary['options'], workers: number): void {

@@ -4,7 +4,7 @@ export const de: Grammar = {
   words: {
     der: [
       'Mann Baum Fluss Garten Tisch Stuhl Brief Berg Vogel Hund Lehrer Bruder Vater Freund König Apfel Käse Winter Sommer Morgen Zug Schuh',
-      'Bahnhof Nachbar Kaffee Schlüssel Onkel Regen Wald',
+      'Bahnhof Nachbar Schlüssel Kaffee Onkel Regen Wald',
     ],
     die: [
       'Frau Stadt Straße Brücke Insel Katze Schwester Mutter Tür Blume Milch Musik Stimme Geschichte Lehrerin Sonne Tasche Schule Woche',
