@@ -18,15 +18,15 @@ const groups: readonly Group[] = [
   {
     title: 'Validation and held-out judges',
     about: 'Measured on data that nothing is trained on.',
-    match: /^val(idation)?\/|held-?out|^eval/i,
+    match: /^val(idation)?\/|^held-?out|^eval/i,
   },
   {
     title: 'Rewards',
     about:
       'Means over the rollouts of a step; what each reward measures and in which direction stands in the configuration.',
-    match: /reward|advantage|best-?of-?group/i,
+    match: /^rewards?(\/|$)|^advantage/i,
   },
-  { title: 'Loss', about: 'Averages over the batch of a step.', match: /loss(\/|$)|^(ce|alignment)$/i },
+  { title: 'Loss', about: 'Averages over the batch of a step.', match: /loss(\/|$)|^train\//i },
   {
     title: 'Codebook by codebook',
     about: 'A codebook whose entropy falls to nothing has collapsed; gradient shares show who does the learning.',
@@ -36,12 +36,12 @@ const groups: readonly Group[] = [
     title: 'Rollout against training',
     about:
       'The likelihood that the sampler saw and the one that is trained should be the same number; the gap is the largest difference.',
-    match: /logprob|entropy|\bkl\b|kl$|ratio|clip/i,
+    match: /^policy\/|logprob|entropy|\bkl\b|kl$|ratio|clip/i,
   },
   {
     title: 'Groups and masks',
     about: 'Groups in which every rollout earned the same teach nothing and are skipped; failed samples are masked.',
-    match: /mask|zeroVar|valid|runaway|length|fail|trunc|silent|frames|share$/i,
+    match: /^(groups|samples|failed|groupStd|bestOfGroup|alarm)\/|mask|zeroVar|runaway|share$/i,
   },
   { title: 'Optimiser and speed', about: 'Learning rate, gradient norm, seconds.', match: /./, folded: true },
 ];
@@ -114,18 +114,17 @@ function toLine(curve: Curve, others: readonly Curve[]): Line {
 }
 
 function kindOf(key: string): NumberKind {
-  if (/^rewards?\//i.test(key)) return 'number';
-  return /(^|\/)cer|Cer(\/|$)|cerHeldOut|share(\/|$)|Share|(runaway|masked|error|accept)Rate/i.test(key)
-    ? 'percent'
-    : 'number';
+  const shares = /(^|\/)cer|Cer(\/|$)|share(\/|$)|Share|^groups\/|^samples\/(masked|truncated)/i;
+  return shares.test(key) && !key.startsWith('groupStd/') ? 'percent' : 'number';
 }
 
 /** Known units by name; a name that ends in its unit says it itself. */
 function unitOf(key: string): string {
   if (/grad(ient)?Share/i.test(key)) return 'of the gradient norm';
+  if (/bits$/i.test(key)) return 'bits';
   if (/entropy|logprob|\bkl\b/i.test(key)) return 'nats';
   if (/^(?!val).*loss/i.test(key)) return 'mean over the batch';
-  if (/sec$|Sec(\/|$)|^time\//.test(key)) return 'seconds';
+  if (/^seconds\/|Sec$/.test(key)) return 'seconds';
   return '';
 }
 

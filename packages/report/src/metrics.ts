@@ -17,19 +17,21 @@ export interface Curve {
 export interface Metrics {
   readonly curves: readonly Curve[];
   readonly alarms: readonly Alarm[];
+  /** Total of the numbers `seconds/<phase>`. */
+  readonly phases: Readonly<Record<string, number>>;
   /** Seconds since the start, of the last line. */
   readonly elapsedSec: number;
 }
 
 /** Names every line has; they are no curves of their own. */
-const reserved = new Set(['step', 'phase', 'time', 'alarms']);
+const reserved = new Set(['step', 'phase', 'time']);
 
 /**
  * Reads the lines `{step, phase?, time, ...numbers}` of a run.
  *
  * Nested objects and lists become names joined by `/`; a phase stands before the name, unless it is that of a stage or `train`.
  * Where a resumed run went back, its later lines replace the earlier ones. A last line cut short is not read. What is no
- * number, texts and the null that stands for not-a-number among them, is left out.
+ * number, texts and the null that stands for not-a-number among them, is left out. A number `alarm/<rule>` is an alarm.
  *
  * @throws DataError naming the line that is no JSON object with a step.
  */
@@ -48,8 +50,11 @@ export function parseMetrics(text: string, source: string, stage?: StageName): M
     const rowStage = stageNames.find((name) => name === phase) ?? stage;
     const prefix = phase === 'train' || phase === rowStage ? '' : `${phase}/`;
     if (typeof row.time === 'number') elapsedSec = row.time;
-    if (Array.isArray(row.alarms)) alarms.push(...row.alarms.flatMap((alarm) => toAlarm(alarm, row.step, rowStage)));
     for (const [name, value] of flatten(row)) {
+      if (name.startsWith('alarm/')) {
+        alarms.push({ rule: name.slice('alarm/'.length), step: row.step, message: '', stage: rowStage });
+        continue;
+      }
       const id = `${rowStage ?? ''}\n${prefix}${name}`;
       stages.set(id, rowStage);
       points.set(id, (points.get(id) ?? new Map()).set(row.step, value));
@@ -58,7 +63,7 @@ export function parseMetrics(text: string, source: string, stage?: StageName): M
   const curves = [...points].map(([id, values]) =>
     toCurve(values, id.split('\n')[1]!, { stage: stages.get(id), source }),
   );
-  return { curves, alarms, elapsedSec };
+  return { curves, alarms, phases: phasesOf(curves), elapsedSec };
 }
 
 type Row = Record<string, unknown> & { step: number };
@@ -89,10 +94,10 @@ function toCurve(values: Map<number, number>, key: string, { stage, source }: Pi
   return { key, stage, source, steps, values: steps.map((step) => values.get(step)!) };
 }
 
-function toAlarm(alarm: unknown, step: number, stage: StageName | undefined): Alarm[] {
-  if (typeof alarm !== 'object' || alarm === null) return [];
-  const { rule, message } = alarm as Record<string, unknown>;
-  return [{ rule: String(rule), message: String(message ?? ''), step, stage }];
+function phasesOf(curves: readonly Curve[]): Record<string, number> {
+  const timed = curves.filter(({ key }) => key.startsWith('seconds/'));
+  const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+  return Object.fromEntries(timed.map(({ key, values }) => [key.slice('seconds/'.length), total(values)]));
 }
 
 /** The mean of a window that slides over the values, as wide as a fifteenth of them; the ends have narrower windows. */

@@ -34,7 +34,7 @@ export async function buildReport(runDir: string): Promise<string> {
       ['Rewards', tables.rewardBreakdown(run.curves)],
       ['Curves', curvePanels(run.curves)],
       ['Forgetting', summary && tables.sourceLanguagesSection(summary)],
-      ['Time', tables.phasesSection(summary?.phases, run.elapsedSec)],
+      ['Time', tables.phasesSection(run.phases, run.elapsedSec)],
       ['Alarms', tables.alarmsSection(run.alarms)],
       ['Reproduce', tables.configSection(run.configs, summary?.reproduce)],
     ] as [string, Markup | undefined][]

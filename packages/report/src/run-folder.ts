@@ -22,6 +22,8 @@ export interface RunFiles {
   readonly summary: CheckedSummary | undefined;
   readonly curves: readonly Curve[];
   readonly alarms: readonly Alarm[];
+  /** Seconds by phase: the summary's, else those of the only training there is. */
+  readonly phases: Readonly<Record<string, number>> | undefined;
   readonly elapsedSec: number;
   /** Resolved configurations by their path in the run folder. */
   readonly configs: ReadonlyMap<string, unknown>;
@@ -63,6 +65,7 @@ export async function readRun(runDir: string): Promise<RunFiles> {
     summary,
     curves: metrics.flatMap(({ curves }) => curves),
     alarms: [...(summary?.alarms ?? []), ...metrics.flatMap(({ alarms }) => alarms)],
+    phases: summary === undefined ? metrics[0]?.phases : summary.phases,
     elapsedSec: summary?.elapsedSec ?? metrics.reduce((total, { elapsedSec }) => total + elapsedSec, 0),
     configs: await readConfigs(runDir, ['.', ...series.map(({ path }) => dirname(path))]),
     clips: await readClips(runDir, summary),

@@ -3,6 +3,7 @@ import { formatDuration, formatMeasure, languageName, type NumberKind, percentSi
 import { html, type Markup } from './html.js';
 import type { Curve } from './metrics.js';
 import { metrics } from './results.js';
+import type { RunFiles } from './run-folder.js';
 import { audioLabels, beforeAndAfter, stageChip, stageClass } from './stages.js';
 import { type Alarm, type CheckedSummary, type Interval, type Results, stageNames } from './summary.js';
 
@@ -53,13 +54,13 @@ export function alarmsSection(alarms: readonly Alarm[]): Markup {
       ? html`<p class="note">None is recorded in the files of this run.</p>`
       : html`<ul class="alarms">${alarms.map(
           ({ rule, step, message, stage }) =>
-            html`<li><b>${rule}</b>${stage && html` ${stageChip(stage, audioLabels[stage])}`}${step !== undefined && html` <small>step ${step}</small>`}<br>${message}</li>`,
+            html`<li><b>${rule}</b>${stage && html` ${stageChip(stage, audioLabels[stage])}`}${step !== undefined && html` <small>step ${step}</small>`}${message && html`<br>${message}`}</li>`,
         )}</ul>`
   }</section>`;
 }
 
 /** A stacked bar of the run's wall clock; nothing where no phases were timed. */
-export function phasesSection(phases: CheckedSummary['phases'], elapsedSec: number): Markup | undefined {
+export function phasesSection(phases: RunFiles['phases'], elapsedSec: number): Markup | undefined {
   const known = Object.entries(phases ?? {}).filter(([, seconds]) => seconds > 0);
   if (known.length === 0) return undefined;
   const sum = known.reduce((total, [, seconds]) => total + seconds, 0);
@@ -106,7 +107,7 @@ function colourOf(name: string, rows: readonly [string, number][], i: number) {
 
 /** The first and the last tenth of every reward's curve beside each other. */
 export function rewardBreakdown(curves: readonly Curve[]): Markup | undefined {
-  const rewards = curves.filter(({ key, values }) => /^rewards?\//i.test(key) && values.length >= 2);
+  const rewards = curves.filter(({ key, values }) => /^rewards?(\/|$)/i.test(key) && values.length >= 2);
   if (rewards.length === 0) return undefined;
   return html`<section id="rewards"><h2>Reward breakdown</h2>
 <p class="note">Means over the first and the last tenth of the steps of each training.</p>
@@ -114,7 +115,7 @@ export function rewardBreakdown(curves: readonly Curve[]): Markup | undefined {
 <tbody>${rewards.map(({ key, stage, values }) => {
     const width = Math.ceil(values.length / 10);
     const [first, last] = [mean(values.slice(0, width)), mean(values.slice(-width))];
-    return html`<tr><th>${key.slice(key.indexOf('/') + 1)}</th><td class="text">${stageChip(stage, stage ? audioLabels[stage] : 'this run')}</td>
+    return html`<tr><th>${key.includes('/') ? key.slice(key.indexOf('/') + 1) : 'total'}</th><td class="text">${stageChip(stage, stage ? audioLabels[stage] : 'this run')}</td>
 <td>${significant(first)}</td><td>${significant(last)}</td><td>${last > first && '+'}${significant(last - first)}</td></tr>`;
   })}</tbody></table></div></section>`;
 }

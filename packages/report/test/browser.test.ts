@@ -85,7 +85,9 @@ describe('a report in a browser', () => {
     const { page, complaints } = await openReport(context, demo, { viewport: sizes.desktop });
     const plot = page.locator('figure', { hasText: 'Reward: CER' }).locator('.plot').first();
     await plot.hover({ position: { x: 5, y: 40 } });
-    expect(await page.locator('#tip').innerText()).toMatch(/^step \d\s*fine-tune \+ GRPO 0\.\d+\s*GRPO alone 0\.\d+$/);
+    expect(await page.locator('#tip').innerText()).toMatch(
+      /^step \d\s*fine-tune \+ GRPO \d+\.\d %\s*GRPO alone \d+\.\d %$/,
+    );
     await page.mouse.move(0, 0);
     expect(await page.locator('#tip').isVisible()).toBe(false);
     expect(complaints).toEqual([]);
@@ -95,7 +97,7 @@ describe('a report in a browser', () => {
     const hostile = `<img src="https://example.invalid/x.png" onerror="document.title='run'"><script>document.title='run'</script>`;
     await folder.write(
       'hostile/metrics.jsonl',
-      fakeMetrics('grpo', 5, 4).replaceAll('"quality"', JSON.stringify(hostile)),
+      fakeMetrics('grpo', 5, 4).replaceAll('"frames"', JSON.stringify(hostile)),
     );
     await folder.write('hostile/config.json', JSON.stringify({ [hostile]: hostile }));
     const { page, complaints } = await openReport(context, await writeReport(folder.path('hostile')));

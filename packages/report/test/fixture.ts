@@ -68,25 +68,25 @@ export function fakeMetrics(kind: 'supervised' | 'grpo', steps: number, seed: nu
       gradNorm: 0.6 + noise(0.4),
     };
     if (kind === 'supervised') {
-      row.loss = {
-        total: 2.1 + 1.6 * Math.exp(-5 * done) + noise(0.2),
-        alignment: 0.2 + Math.exp(-6 * done) + noise(0.05),
-      };
+      row.loss = 2.1 + 1.6 * Math.exp(-5 * done) + noise(0.2);
+      row['train/alignment'] = 0.2 + Math.exp(-6 * done) + noise(0.05);
       if (step % 20 === 0) row.validation = { loss: 2.3 + 1.2 * Math.exp(-4 * done) + noise(0.03) };
     } else {
-      row.loss = noise(0.02);
-      row.reward = {
-        total: 0.4 + 0.3 * done + noise(0.06),
-        cer: 0.2 - 0.12 * done + noise(0.03),
-        ssim: 0.5 + 0.06 * done + noise(0.02),
-        quality: 0.83 + 0.05 * done + noise(0.02),
-      };
-      row.entropy = Array.from({ length: 8 }, (_, k) => 1.8 - 0.1 * k - 0.2 * done + noise(0.05));
-      row.gradShare = Array.from({ length: 8 }, (_, k) => 0.125 + 0.01 * (3.5 - k) + noise(0.01));
-      row.logprobGap = 2e-6 + noise(1e-6);
-      row.maskedShare = 0.02 + noise(0.02);
-      row.zeroVarianceShare = 0.05 + 0.1 * done + noise(0.05);
-      if (step % 10 === 0) row.heldOut = { cer: 0.22 - 0.13 * done + noise(0.01) };
+      row.reward = 0.4 + 0.3 * done + noise(0.06);
+      row['reward/cer'] = 0.2 - 0.12 * done + noise(0.03);
+      row['reward/cerHeldOut'] = 0.19 - 0.1 * done + noise(0.03);
+      row['reward/ssim'] = 0.5 + 0.06 * done + noise(0.02);
+      row['reward/quality'] = 0.83 + 0.05 * done + noise(0.02);
+      for (let k = 0; k < 8; k++) {
+        row[`entropy/${k}`] = 1.8 - 0.1 * k - 0.2 * done + noise(0.05);
+        row[`gradShare/${k}`] = 0.125 + 0.01 * (3.5 - k) + noise(0.01);
+      }
+      row.policy = { loss: noise(0.02), logprobGap: 2e-6 + noise(1e-6) };
+      row.samples = { masked: 0.02 + noise(0.02), truncated: 0.01 + noise(0.01), frames: 31 + noise(2) };
+      row.groups = { valid: 0.9 - 0.1 * done, zeroVariance: 0.05 + 0.1 * done + noise(0.05) };
+      row.seconds = { rollouts: 0.7, judges: 0.2, update: 0.38 };
+      if (step === 41) row['alarm/speech-rate'] = 1;
+      if (step % 10 === 0) row.validation = { reward: { cerHeldOut: 0.22 - 0.13 * done + noise(0.01) } };
     }
     return JSON.stringify(row);
   });

@@ -37,9 +37,15 @@ describe('metrics.jsonl', () => {
   });
 
   it('keeps alarms', () => {
-    expect(parse({ step: 4, alarms: [{ rule: 'entropy', message: 'low' }] }).alarms).toEqual([
-      { rule: 'entropy', message: 'low', step: 4, stage: undefined },
-    ]);
+    expect(parse({ step: 4, 'alarm/runaway': 1 })).toMatchObject({
+      curves: [],
+      alarms: [{ rule: 'runaway', step: 4 }],
+    });
+  });
+
+  it('adds up the seconds of phases', () => {
+    const rows = [1, 2].map((step) => ({ step, 'seconds/update': step }));
+    expect(parse(...rows).phases).toEqual({ update: 3 });
   });
 
   it.each([

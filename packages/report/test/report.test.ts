@@ -106,7 +106,17 @@ describe('a report', () => {
     const text = textOf(await buildReport(folder.path('plain')));
     expect(text).toContain('plain: up to step 59');
     expect(text).toContain('Validation: loss');
+    expect(text).not.toContain('Where the time went');
     for (const absent of ['NaN', 'undefined', 'Infinity', 'Results']) expect(text).not.toContain(absent);
+  });
+
+  it('times the phases of a training by its metrics', async () => {
+    await folder.write('timed/metrics.jsonl', fakeMetrics('grpo', 50, 1));
+    const text = textOf(await buildReport(folder.path('timed')));
+    expect(text).toContain('Where the time went 1 min 4 s in all.');
+    expect(text).toContain('rollouts 35 s 55 %');
+    expect(text).toContain('speech-rate step 41');
+    expect(text).toMatch(/total this run 0\.4\d+ 0\.6\d+ \+0\.2/);
   });
 
   it('further languages have results of their own', async () => {
