@@ -15,8 +15,8 @@ namespace a2s {
 namespace {
 
 constexpr double kMelOffset = 0.01;
-// Mean and deviation of log(mel + 0.01) of speech that peaks near full scale. Only the initial weights know them.
-constexpr double kMelMean = -1, kMelDeviation = 2.5;
+// Mean and deviation of log(mel + 0.01) of speech that peaks at 0.7. Only the initial weights know them.
+constexpr double kMelMean = -0.8, kMelDeviation = 2.1;
 
 const JudgeConfig& checked(const JudgeConfig& config) {
   config.validate();
