@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { dataCommand } from './data.js';
 import { compareFolder } from './golden.js';
 import { printReport } from './golden-report.js';
+import { reportCommand } from './report.js';
 import { stageCommands } from './stages.js';
 
 /**
@@ -29,6 +30,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       code = printReport(await compareFolder(folder, dtype)) ? 0 : 1;
     });
   program.addCommand(dataCommand());
+  program.addCommand(reportCommand());
   for (const command of stageCommands()) program.addCommand(command);
   try {
     await program.parseAsync(argv, { from: 'user' });

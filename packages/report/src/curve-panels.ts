@@ -23,7 +23,7 @@ const groups: readonly Group[] = [
   {
     title: 'Rewards',
     about:
-      'Means over the rollouts of a step; what each reward measures and in which direction stands in the configuration.',
+      'Means over the rollouts of a step; what each reward measures and in which direction stands in the configuration. A held-out judge is only watched.',
     match: /^rewards?(\/|$)|^advantage/i,
   },
   { title: 'Loss', about: 'Averages over the batch of a step.', match: /loss(\/|$)|^train\//i },
@@ -139,7 +139,7 @@ const words: Record<string, string> = {
 };
 
 /** `reward/cerHeldOut` as "Reward: CER held out". */
-function titleOf(key: string): string {
+export function titleOf(key: string): string {
   const parts = key.split('/').map((part) =>
     part
       .replace(/([a-z\d])([A-Z])/g, '$1 $2')

@@ -21,6 +21,7 @@ export interface Clip extends Wave {
 export interface RunFiles {
   readonly summary: CheckedSummary | undefined;
   readonly curves: readonly Curve[];
+  /** The summary's, else those that the trainings logged. */
   readonly alarms: readonly Alarm[];
   /** Seconds by phase: the summary's, else those of the only training there is. */
   readonly phases: Readonly<Record<string, number>> | undefined;
@@ -64,7 +65,7 @@ export async function readRun(runDir: string): Promise<RunFiles> {
   return {
     summary,
     curves: metrics.flatMap(({ curves }) => curves),
-    alarms: [...(summary?.alarms ?? []), ...metrics.flatMap(({ alarms }) => alarms)],
+    alarms: summary?.alarms ?? metrics.flatMap(({ alarms }) => alarms),
     phases: summary === undefined ? metrics[0]?.phases : summary.phases,
     elapsedSec: summary?.elapsedSec ?? metrics.reduce((total, { elapsedSec }) => total + elapsedSec, 0),
     configs: await readConfigs(runDir, ['.', ...series.map(({ path }) => dirname(path))]),

@@ -1,3 +1,4 @@
+import { titleOf } from './curve-panels.js';
 import { type DotRow, dotPlot } from './dot-plot.js';
 import { formatDuration, formatMeasure, languageName, type NumberKind, percentSign, significant } from './format.js';
 import { html, type Markup } from './html.js';
@@ -115,7 +116,7 @@ export function rewardBreakdown(curves: readonly Curve[]): Markup | undefined {
 <tbody>${rewards.map(({ key, stage, values }) => {
     const width = Math.ceil(values.length / 10);
     const [first, last] = [mean(values.slice(0, width)), mean(values.slice(-width))];
-    return html`<tr><th>${key.includes('/') ? key.slice(key.indexOf('/') + 1) : 'total'}</th><td class="text">${stageChip(stage, stage ? audioLabels[stage] : 'this run')}</td>
+    return html`<tr><th>${key.includes('/') ? titleOf(key.slice(key.indexOf('/') + 1)) : 'Total'}</th><td class="text">${stageChip(stage, stage ? audioLabels[stage] : 'this run')}</td>
 <td>${significant(first)}</td><td>${significant(last)}</td><td>${last > first && '+'}${significant(last - first)}</td></tr>`;
   })}</tbody></table></div></section>`;
 }

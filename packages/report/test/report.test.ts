@@ -116,7 +116,7 @@ describe('a report', () => {
     expect(text).toContain('Where the time went 1 min 4 s in all.');
     expect(text).toContain('rollouts 35 s 55 %');
     expect(text).toContain('speech-rate step 41');
-    expect(text).toMatch(/total this run 0\.4\d+ 0\.6\d+ \+0\.2/);
+    expect(text).toMatch(/Total this run 0\.4\d+ 0\.6\d+ \+0\.2/);
   });
 
   it('further languages have results of their own', async () => {
