@@ -2,11 +2,17 @@
 const languageSwitch = /\([a-z]{2,3}(-[a-z0-9]+)*\)/gu;
 
 /**
- * Raw espeak-ng phonemes of one clause as plain IPA: separators, language switches and secondary stress removed,
- * primary stress (ˈ) kept, single spaces, NFC.
+ * Raw espeak-ng phonemes of one clause as plain IPA: separators, language switches, secondary stress and the hyphen of
+ * unstressed French vowels removed, primary stress (ˈ) kept, the Hindi flap `r.` written ɽ, single spaces, NFC.
  */
 export function cleanIpa(raw: string): string {
-  return raw.replace(languageSwitch, ' ').replace(/[_ˌ]/gu, '').replace(/\s+/gu, ' ').trim().normalize('NFC');
+  return raw
+    .replace(languageSwitch, ' ')
+    .replace(/r\./gu, 'ɽ')
+    .replace(/[_ˌ-]/gu, '')
+    .replace(/\s+/gu, ' ')
+    .trim()
+    .normalize('NFC');
 }
 
 /** Marks that are spoken as a pause, longest pause last. */

@@ -60,6 +60,7 @@ describe('phonemes', () => {
 
   it('drop separators, switches and secondary stress', () => {
     expect(cleanIpa('(en)_t_ˈiː_m_(de) m_ˌeː_t_ɪ_ŋ')).toBe('tˈiːm meːtɪŋ');
+    expect(cleanIpa('m_a- b_ˈʌ_r._h_aː')).toBe('ma bˈʌɽhaː');
   });
   it('keep pauses, follow the lexicon, and say numbers', async () => {
     expect(await phonemizer.phonemize('Olá mundo, como vai você?', 'pt')).toBe('ɔˈla mˈũŋdʊ, komʊ vaɪ vosˈe?');

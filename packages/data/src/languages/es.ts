@@ -7,7 +7,7 @@ export const es: Grammar = {
       'castillo vecino tren pueblo bosque cuchillo espejo abuelo',
     ],
     la: [
-      'casa ventana puerta mesa silla carta ciudad calle montaña isla oveja maestra hermana madre amiga niña reina manzana leche mañana música voz escuela flor',
+      'casa ventana puerta mesa silla carta ciudad calle montaña isla oveja maestra hermana madre amiga niña reina manzana leche mañana música voz escuela flor yegua raya',
       'cocina naranja lámpara botella llave nube vecina',
     ],
     lo: [

@@ -35,7 +35,7 @@ export const fr: Grammar = {
       'maisons livres lettres chevaux chiens maîtres pommes chaises bateaux chansons villes garçons fleurs tables jardins',
       'bouteilles clés lampes châteaux nuages',
     ],
-    name: ['Anne Pierre Marie Jean Laure Thomas Hélène Charles Suzanne Robert', 'Marthe Georges Émilie Olivier'],
+    name: ['Anne Pierre Marie Jean Laure Thomas Hélène Charles Suzanne Robert', 'Martin Georges Émilie Olivier'],
     hello: ['bonjour merci pardon bienvenue', 'salut adieu'],
   },
   phrases: [

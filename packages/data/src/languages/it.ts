@@ -7,7 +7,7 @@ export const it: Grammar = {
       'castello vicino treno coltello bosco cappello limone nonno',
     ],
     la: [
-      'casa finestra porta sedia lettera città strada montagna pecora maestra sorella madre regina mela musica voce scarpa nave notte neve canzone ragazza luna',
+      'casa finestra porta sedia lettera città strada montagna pecora maestra sorella madre regina mela musica voce scarpa nave notte neve canzone ragazza luna famiglia foglia',
       'cucina lampada bottiglia chiave nuvola vicina',
     ],
     lo: [

@@ -3,7 +3,7 @@ import type { Grammar } from './grammar.js';
 export const nl: Grammar = {
   words: {
     de: [
-      'man vrouw boom rivier tuin tafel stoel brief stad straat brug berg vogel hond kat leraar dokter zus broer moeder vader vriend koning appel kaas koffie winter zomer morgen muziek stem schoen school maan deur',
+      'man vrouw boom rivier tuin tafel stoel brief stad straat brug berg vogel hond kat leraar dokter zus broer moeder vader vriend koning appel kaas koffie winter zomer morgen muziek stem schoen school maan deur machine sjaal',
       'keuken trein sinaasappel buurman fles sleutel tante wolk lamp',
     ],
     het: [
