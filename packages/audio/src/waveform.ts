@@ -36,8 +36,10 @@ export function trimSilence(samples: Float32Array, settings: TrimSettings = {}):
 export async function resample(samples: Float32Array, from: number, to: number): Promise<Float32Array> {
   if (samples.length === 0)
     throw new ShapeError({ where: 'resample', what: 'samples', expected: 'at least one', got: 'none' });
-  const { y } = await ops.resample({ x: await Tensor.from(samples, [1, samples.length]) }, { from, to });
+  const x = await Tensor.from(samples, [1, samples.length]);
+  const { y } = await ops.resample({ x }, { from, to });
   const converted = (await y.toArray()) as Float32Array;
+  x.dispose();
   y.dispose();
   return converted;
 }
