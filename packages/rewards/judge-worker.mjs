@@ -22,9 +22,9 @@ try {
   parentPort.postMessage({ error: String(error?.message ?? error) });
 }
 
-parentPort.on('message', async ({ id, close, wav, items, size, samples, outputs }) => {
+async function handle({ id, close, wav, items, size, samples, outputs }) {
   if (close) {
-    await session?.release();
+    await session.release();
     parentPort.close();
     return;
   }
@@ -42,4 +42,10 @@ parentPort.on('message', async ({ id, close, wav, items, size, samples, outputs 
   } catch (error) {
     parentPort.postMessage({ id, error: String(error?.message ?? error) });
   }
+}
+
+// One after another: a session must not be released while it runs.
+let last = Promise.resolve();
+parentPort.on('message', (message) => {
+  last = last.then(() => handle(message));
 });

@@ -55,10 +55,7 @@ export class JudgeThread {
       worker.once('error', (error) => resolve({ error: String(error) }));
     });
     const missing = outputs.find((name) => !opened.outputs?.includes(name));
-    if (missing === undefined) {
-      worker.removeAllListeners();
-      return new JudgeThread(path, worker);
-    }
+    if (missing === undefined) return new JudgeThread(path, worker);
     await worker.terminate();
     const what = opened.outputs ? 'outputs' : 'file';
     const expected = opened.outputs ? missing : 'a model that onnxruntime runs';

@@ -102,26 +102,29 @@ describe('judgeToOnnx', () => {
   ])('is the native network: %s', async (_, config) => {
     const judge = await NativeJudge.create(config, { seed: 1 });
     const weights = randomWeights(config, 2);
-    const params = await judge.state();
+    // Beside these, a speaker judge has classes to train with.
+    const state = await judge.state();
     const tensors = await Promise.all(
       Object.entries(weights).map(async ([name, { shape, data }]) => [name, await Tensor.from(data, shape)] as const),
     );
-    await judge.load({ ...params, ...Object.fromEntries(tensors) });
+    await judge.load({ ...state, ...Object.fromEntries(tensors) });
     const wavsHere = wavs.filter((wav) => wav.length >= config.hopLength);
     const { wav, samples } = side(wavsHere);
     const theirs = await judge.forward({
       wav: await Tensor.from(wav, [samples.length, wav.length / samples.length]),
       samples: await Tensor.from(Int32Array.from(samples), [samples.length]),
     });
-    const ours = await runOnnx(judgeToOnnx(config, weights, cardOf(config)), { wav, samples });
-    const name = Object.keys(theirs)[0]!;
-    const expected = (await Object.values(theirs)[0].toArray()) as Float32Array;
+    const classes = { shape: [5, 7], data: new Float32Array(35) };
+    const all = config.head.kind === 'speaker' ? { ...weights, 'classes.weight': classes } : weights;
+    const ours = await runOnnx(judgeToOnnx(config, all, cardOf(config)), { wav, samples });
+    const [name, tensor] = Object.entries(theirs as Record<string, Tensor>)[0]!;
+    const expected = (await tensor.toArray()) as Float32Array;
     const found = ours[name]!.data as Float32Array;
     expect(found).toHaveLength(expected.length);
     const frames = samples.map((n) => Math.ceil(Math.floor(n / config.hopLength) / config.frameStack));
     if (config.head.kind === 'ctc') expect(Array.from(ours.frames!.data as BigInt64Array, Number)).toEqual(frames);
-    const width = expected.length / samples.length;
-    const counts = config.head.kind === 'ctc' ? frames.map((T) => T * config.head.labels) : samples.map(() => width);
+    const width = tensor.shape.slice(1).at(-1) ?? 1;
+    const counts = frames.map((T) => (config.head.kind === 'ctc' ? T * width : width));
     const clipped = config.head.kind === 'quality' ? expected.map((q) => Math.min(1, Math.max(0, q))) : expected;
     expect(difference(found, clipped, counts)).toBeLessThan(1e-4);
   });
