@@ -1,5 +1,5 @@
 import { DataError } from '@align2speak/contracts';
-import { type SynthProgress, synthesizeCorpus, validateManifest } from '@align2speak/data';
+import { type SynthOptions, synthesizeCorpus, validateManifest } from '@align2speak/data';
 import { Command } from 'commander';
 
 /** `align2speak data …`: makes and checks corpora. */
@@ -50,7 +50,7 @@ function list(codes: string): string[] {
 }
 
 /** Prints a line every few seconds, with the time left. */
-function progressPrinter(): (progress: SynthProgress) => void {
+function progressPrinter(): NonNullable<SynthOptions['onProgress']> {
   const everyMs = 5000;
   const start = performance.now();
   let last = start;

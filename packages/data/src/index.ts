@@ -9,5 +9,5 @@ export {
 } from './manifest.js';
 export { CounterRandom } from './random.js';
 export { BatchSampler, type BatchSettings, mixWeights, type SamplerState } from './sampler.js';
-export { type CorpusSummary, type SynthOptions, type SynthProgress, synthesizeCorpus } from './synth.js';
+export { type CorpusSummary, type SynthOptions, synthesizeCorpus } from './synth.js';
 export { validateManifest } from './validate.js';
