@@ -2,10 +2,12 @@ import { Align2SpeakError } from '@align2speak/contracts';
 import { Interrupted } from '@align2speak/train';
 import { Command, CommanderError } from 'commander';
 import { dataCommand } from './data.js';
+import { evaluateCommand } from './evaluate.js';
 import { compareFolder } from './golden.js';
 import { printReport } from './golden-report.js';
 import { reportCommand } from './report.js';
 import { stageCommands } from './stages.js';
+import { synthesizeCommand } from './synthesize.js';
 
 /**
  * Runs one command line.
@@ -31,6 +33,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
   program.addCommand(dataCommand());
   program.addCommand(reportCommand());
+  program.addCommand(evaluateCommand());
+  program.addCommand(synthesizeCommand());
   for (const command of stageCommands()) program.addCommand(command);
   try {
     await program.parseAsync(argv, { from: 'user' });

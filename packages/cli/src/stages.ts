@@ -1,21 +1,13 @@
 import { type StageName, stageSchema, stages, train } from '@align2speak/train';
 import { Command } from 'commander';
 
-const commandNames: Record<StageName, string> = {
-  codec: 'codec',
-  judge: 'judge',
-  pretrain: 'pretrain',
-  finetune: 'finetune',
-  grpo: 'grpo',
-};
-
 const collect = (value: string, all: string[]) => [...all, value];
 
 /** One command for each stage of training; `codec train` and `judge train` stand beside other uses of codec and judge. */
 export function stageCommands(): Command[] {
   return (Object.keys(stages) as StageName[]).map((name) => {
     const isGroup = name === 'codec' || name === 'judge';
-    const group = new Command(commandNames[name]).description(stages[name].about);
+    const group = new Command(name).description(stages[name].about);
     const command = isGroup ? group.command('train').description(stages[name].about) : group;
     command
       .option('--config <file>', 'YAML file')

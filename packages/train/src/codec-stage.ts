@@ -1,5 +1,5 @@
-import { codecConfig, ConfigError, randomIndex } from '@align2speak/contracts';
 import { readWav } from '@align2speak/audio';
+import { ConfigError, codecConfig, randomIndex } from '@align2speak/contracts';
 import { readManifest } from '@align2speak/data';
 import { Codec, Optimizer, Tensor } from '@align2speak/native';
 import { writeModelFolder } from '@align2speak/weights';

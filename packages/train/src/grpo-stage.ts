@@ -2,7 +2,7 @@ import { loadCodec } from '@align2speak/codec';
 import { randomAt, randomIndex } from '@align2speak/contracts';
 import { type Codec, Optimizer, type Sampling, Tensor, type Tts } from '@align2speak/native';
 import type { Reference, Scores } from '@align2speak/rewards';
-import { type AdvantageStats, type AlarmMetrics, Alarms, type AlarmState } from '@align2speak/rl';
+import { type AdvantageStats, type AlarmMetrics, type AlarmState, Alarms } from '@align2speak/rl';
 import { disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';

@@ -50,7 +50,9 @@ export async function loadJudgeSpeech(
           utterance,
           recording,
           resynthesis,
-          ...(damage && { damaged: { wav: damaged[i]!, quality: await closeness(damaged[i]!, resynthesis, codec.config.sampleRate) } }),
+          ...(damage && {
+            damaged: { wav: damaged[i]!, quality: await closeness(damaged[i]!, resynthesis, codec.config.sampleRate) },
+          }),
         });
       }
       progress.show(speech.length);

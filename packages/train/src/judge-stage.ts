@@ -19,7 +19,10 @@ export const judgeTraining = z.strictObject({
   codec: z.string().describe('Folder of the codec whose sound the judge must know.'),
   train: z.array(z.string()).min(1).describe('Manifests to learn from.'),
   validation: z.array(z.string()).min(1).describe('Manifests to measure on.'),
-  model: z.record(z.string(), z.unknown()).default({}).describe('Sizes, as of judgeConfig; the head follows from kind.'),
+  model: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('Sizes, as of judgeConfig; the head follows from kind.'),
   embedding: z.int().min(2).default(64).describe('Width of a speaker embedding.'),
   items: z.int().min(1).default(32).describe('Utterances of one update.'),
   resynthesised: z.number().min(0).max(1).default(0.7).describe('Share that is heard through the codec.'),
@@ -63,7 +66,11 @@ export async function judgeStage(config: JudgeTraining): Promise<Stage> {
     restore: () => {},
     async save(folder) {
       const tensors = await model.state();
-      await writeModelFolder(folder, tensors, { kind: 'judge', config: model.config, card: { symbols: labels.symbols } });
+      await writeModelFolder(folder, tensors, {
+        kind: 'judge',
+        config: model.config,
+        card: { symbols: labels.symbols },
+      });
       const weights: Record<string, { shape: readonly number[]; data: Float32Array }> = {};
       for (const [name, tensor] of Object.entries(tensors))
         weights[name] = { shape: tensor.shape, data: (await tensor.toArray()) as Float32Array };

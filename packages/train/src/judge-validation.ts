@@ -89,8 +89,7 @@ async function speakerErrors(model: Judge, wavs: readonly Float32Array[], speech
   const embeddings: Float32Array[] = [];
   await eachChunk(model, wavs, ({ embedding }) => {
     const [items, dim] = embedding!.shape as [number, number];
-    for (let b = 0; b < items; b++)
-      embeddings.push((embedding!.data as Float32Array).slice(b * dim, (b + 1) * dim));
+    for (let b = 0; b < items; b++) embeddings.push((embedding!.data as Float32Array).slice(b * dim, (b + 1) * dim));
   });
   const scores: number[] = [];
   const same: number[] = [];

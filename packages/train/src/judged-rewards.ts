@@ -10,7 +10,13 @@ import {
   scoreAll,
   ssimReward,
 } from '@align2speak/rewards';
-import { type AdvantageInput, type Advantages, composeAdvantages, measureAnchors, piecewiseLinear } from '@align2speak/rl';
+import {
+  type AdvantageInput,
+  type Advantages,
+  composeAdvantages,
+  measureAnchors,
+  piecewiseLinear,
+} from '@align2speak/rl';
 import { z } from 'zod';
 import type { Metrics } from './run.js';
 
@@ -77,10 +83,7 @@ export class JudgedRewards {
    * Advantages of P·G samples: each reward mapped to [0, 1] by its anchors (worst 0, the base model's mean 0.5, best 1), then
    * combined. The first call measures the means.
    */
-  advantages(
-    values: Values,
-    settings: Omit<AdvantageInput, 'rewards' | 'weights'>,
-  ): Advantages {
+  advantages(values: Values, settings: Omit<AdvantageInput, 'rewards' | 'weights'>): Advantages {
     const rewards: Record<string, Float64Array> = {};
     const weights: Record<string, number> = {};
     for (const { reward, setting } of this.#rewards) {
@@ -133,7 +136,12 @@ function meanAnchor(
 async function openReward({ use, judge }: RewardSetting, sampleRate: number): Promise<Reward> {
   if (/\.m?js$/.test(use)) {
     if (judge === undefined) return loadReward(use, { sampleRate });
-    throw new ConfigError({ where: 'rewards', what: `judge of ${use}`, expected: 'none: it opens its own', got: judge });
+    throw new ConfigError({
+      where: 'rewards',
+      what: `judge of ${use}`,
+      expected: 'none: it opens its own',
+      got: judge,
+    });
   }
   if (judge === undefined)
     throw new ConfigError({ where: 'rewards', what: `judge of ${use}`, expected: 'an ONNX file', got: 'nothing' });

@@ -1,6 +1,6 @@
 import { readWav } from '@align2speak/audio';
 import { randomIndex } from '@align2speak/contracts';
-import { type Prompt as Text, readPrompts } from '@align2speak/data';
+import { readPrompts, type Prompt as Text } from '@align2speak/data';
 import { encodeIpa } from '@align2speak/text';
 import { type CodedUtterance, Voices } from '@align2speak/tts';
 import { codedCorpus } from './coded-corpus.js';

@@ -14,6 +14,7 @@ export class Run {
   readonly checkpoints: Checkpoints;
   #events: EventWriter | undefined;
   #started = Date.now();
+  #firstStep = 0;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -53,7 +54,7 @@ export class Run {
   async log(step: number, metrics: Metrics): Promise<void> {
     const time = (Date.now() - this.#started) / 1000;
     await appendFile(this.path('metrics.jsonl'), `${JSON.stringify({ step, time, ...metrics })}\n`);
-    this.#events ??= await EventWriter.open(this.folder);
+    this.#events ??= await EventWriter.open(this.folder, { resumeStep: this.#firstStep });
     await this.#events.scalars(step, Date.now() / 1000, metrics);
   }
 
@@ -63,6 +64,7 @@ export class Run {
     const text = await readFile(path, 'utf8').catch(() => '');
     const lines = text.split('\n').filter((line) => line.endsWith('}') && JSON.parse(line).step <= step);
     await writeFlushed(path, lines.map((line) => `${line}\n`).join(''));
+    this.#firstStep = step + 1;
     const last = lines.at(-1);
     if (last) this.#started = Date.now() - JSON.parse(last).time * 1000;
   }

@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { codecStage, codecTraining } from './codec-stage.js';
 import { type LoopConfig, loadConfig } from './config.js';
+import { dpoStage, dpoTraining } from './dpo-stage.js';
 import { grpoStage, grpoTraining } from './grpo-stage.js';
 import { judgeStage, judgeTraining } from './judge-stage.js';
 import { runStage, type Stage } from './loop.js';
@@ -35,6 +36,7 @@ export const stages = {
     open: (config) => supervisedStage('finetune', config),
   }),
   grpo: stage({ schema: grpoTraining, about: 'Aligns a model with rewards, on texts without audio.', open: grpoStage }),
+  dpo: stage({ schema: dpoTraining, about: 'Aligns a model with pairs of its own samples.', open: dpoStage }),
 };
 
 export type StageName = keyof typeof stages;

@@ -1,4 +1,6 @@
 /** The text-to-codes model. */
+
+export { type CodedUtterance, loadCoded, Voices } from './coded.js';
 export { type TensorShapes, type TtsHints, ttsConfigFromWeights } from './config-from-weights.js';
 export {
   alignmentTargets,
@@ -10,4 +12,3 @@ export {
   type Sample,
   sampleCodes,
 } from './model.js';
-export { type CodedUtterance, loadCoded, Voices } from './coded.js';

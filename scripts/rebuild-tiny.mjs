@@ -1,0 +1,86 @@
+// Makes every shipped model of models/tiny from nothing: the corpus, the codec, the judges, the base model.
+//   npm run rebuild-tiny                    everything, about two hours on two cores
+//   npm run rebuild-tiny -- codec base      only these, in this order, over what is there
+//   npm run rebuild-tiny -- --install codec only puts the result of the last run into models/tiny
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { setupOrExit } from './setup.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+const recipes = 'packages/train/recipes/tiny';
+const cli = 'packages/cli/bin/align2speak.js';
+
+/** Name, command of the command line, and what becomes of the run. Later ones need what earlier ones install. */
+const models = {
+  codec: { command: ['codec', 'train'], install: installFolder },
+  recogniser: { command: ['judge', 'train'], install: installJudge },
+  'held-out-recogniser': { command: ['judge', 'train'], install: installJudge },
+  speaker: { command: ['judge', 'train'], install: installJudge },
+  'held-out-speaker': { command: ['judge', 'train'], install: installJudge },
+  quality: { command: ['judge', 'train'], install: installJudge },
+  base: { command: ['pretrain'], install: installFolder },
+};
+
+function align2speak(args) {
+  const { status } = spawnSync(process.execPath, [cli, ...args], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+/** The last line of a run's metrics that holds validation figures, of the weights that are installed. */
+function measuredOf(run) {
+  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const scored = lines.filter(
+    (line) => line['validation/loss'] !== undefined || line['validation/score'] !== undefined,
+  );
+  const score = (line) => line['validation/score'] ?? line['validation/loss'];
+  const best = scored.reduce((a, b) => (score(b) < score(a) ? b : a));
+  return Object.fromEntries(Object.entries(best).filter(([name]) => name === 'step' || name.startsWith('validation/')));
+}
+
+async function importBuilt(path) {
+  return import(pathToFileURL(join(root, path)).href);
+}
+
+/** Weights as f16 with a card: what they were measured at, and the command that makes them. */
+async function installFolder(name, run) {
+  const { readModelFolder, writeModelFolder } = await importBuilt('packages/weights/dist/index.js');
+  const { codecConfig, ttsConfig } = await importBuilt('packages/contracts/dist/index.js');
+  const kind = name === 'codec' ? 'codec' : 'tts';
+  const best = join(run, 'best');
+  const { config, tensors } = await readModelFolder(best, kind, kind === 'codec' ? codecConfig : ttsConfig);
+  const card = { command: `npm run rebuild-tiny -- ${name}`, measured: measuredOf(run) };
+  mkdirSync('models/tiny', { recursive: true });
+  await writeModelFolder(join('models/tiny', name), tensors, { kind, config, card, storage: 'F16' });
+}
+
+/** The ONNX file, which carries its own measurements. */
+async function installJudge(name, run) {
+  mkdirSync('models/tiny', { recursive: true });
+  copyFileSync(join(run, 'best', 'judge.onnx'), join('models/tiny', `${name}.onnx`));
+}
+
+const args = process.argv.slice(2);
+const installOnly = args[0] === '--install';
+const chosen = args.filter((arg) => !arg.startsWith('--'));
+const unknown = chosen.find((name) => !(name in models));
+if (unknown) {
+  console.error(`rebuild-tiny: ${unknown}: expected some of ${Object.keys(models).join(', ')}, got another`);
+  process.exit(2);
+}
+if (!installOnly) {
+  await setupOrExit();
+  if (!existsSync('corpus/corpus.json')) align2speak(['data', 'synth', '--out', 'corpus']);
+}
+for (const name of chosen.length > 0 ? chosen : Object.keys(models)) {
+  const run = join('runs', 'tiny', name);
+  const resume = existsSync(join(run, 'checkpoints')) ? ['--resume'] : [];
+  const config = join(recipes, `${name}.yaml`);
+  if (!installOnly) align2speak([...models[name].command, '--config', config, '--out', run, ...resume]);
+  await models[name].install(name, run);
+}
