@@ -2,6 +2,7 @@ import { Align2SpeakError } from '@align2speak/contracts';
 import { Interrupted } from '@align2speak/train';
 import { Command, CommanderError } from 'commander';
 import { dataCommand } from './data.js';
+import { demoCommand } from './demo-command.js';
 import { evaluateCommand } from './evaluate.js';
 import { compareFolder } from './golden.js';
 import { printReport } from './golden-report.js';
@@ -33,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
   program.addCommand(dataCommand());
   program.addCommand(reportCommand());
+  program.addCommand(demoCommand());
   program.addCommand(evaluateCommand());
   program.addCommand(synthesizeCommand());
   for (const command of stageCommands()) program.addCommand(command);

@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DataError } from '@align2speak/contracts';
+import type { Summary } from '@align2speak/report';
+import type { StageName as TrainStage } from '@align2speak/train';
+
+/** A row of the table: a model, as the summary names it. */
+export type StageName = Summary['stages'][number]['name'];
+
+/** Languages that the base model knows. */
+export const sourceLanguages = ['en', 'de', 'nl', 'es', 'fr', 'it'] as const;
+
+/** How much a demo does. */
+export interface DemoSizes {
+  /** Test texts, each under every seed. */
+  items: number;
+  /** Test texts of each source language, one seed. */
+  sourceItems: number;
+  seeds: number[];
+  fineTuneSteps: number;
+  grpoSteps: number;
+}
+
+export const quickSizes: DemoSizes = {
+  items: 80,
+  sourceItems: 20,
+  seeds: [1, 2, 3],
+  fineTuneSteps: 250,
+  grpoSteps: 40,
+};
+
+export const fullSizes: DemoSizes = {
+  items: 150,
+  sourceItems: 40,
+  seeds: [1, 2, 3],
+  fineTuneSteps: 400,
+  grpoSteps: 150,
+};
+
+/** The shipped models. */
+export const shipped = {
+  codec: 'models/tiny/codec',
+  base: 'models/tiny/base',
+  judges: {
+    recogniser: 'models/tiny/recogniser.onnx',
+    heldOutRecogniser: 'models/tiny/held-out-recogniser.onnx',
+    speaker: 'models/tiny/speaker.onnx',
+    heldOutSpeaker: 'models/tiny/held-out-speaker.onnx',
+    quality: 'models/tiny/quality.onnx',
+  },
+} as const;
+
+/** @throws DataError naming the first shipped file that is not there, and the command that makes it. */
+export function checkShipped(): void {
+  for (const path of [shipped.codec, shipped.base, ...Object.values(shipped.judges)]) {
+    if (existsSync(path)) continue;
+    const hint = 'run it at the root of the checkout; npm run rebuild-tiny makes the models from nothing';
+    throw new DataError({ where: 'demo', what: path, expected: 'a shipped model', got: 'no such file', hint });
+  }
+}
+
+/** One training of the demo. */
+export interface TrainingPlan {
+  stage: TrainStage;
+  out: string;
+  config: string;
+  set: string[];
+}
+
+const recipe = (name: string) => join('packages', 'train', 'recipes', 'tiny', `${name}.yaml`);
+const list = (values: readonly string[]) => `[${values.join(', ')}]`;
+
+/** The trainings of one language in a folder; later ones start from what earlier ones made. */
+export class TrainingPlans {
+  readonly #folder: string;
+  readonly #lang: string;
+  readonly #sizes: DemoSizes;
+  readonly #seed: number;
+
+  constructor(folder: string, lang: string, options: { sizes: DemoSizes; seed: number }) {
+    this.#folder = folder;
+    this.#lang = lang;
+    this.#sizes = options.sizes;
+    this.#seed = options.seed;
+  }
+
+  /** Paired speech of the target, five times as often as the old data; the best by the target's validation loss is kept. */
+  fineTune(steps = this.#sizes.fineTuneSteps, name = 'fine-tune'): TrainingPlan {
+    const old = sourceLanguages.map((lang) => `{manifest: corpus/train/${lang}.jsonl, repeat: 0.35}`);
+    const train = list([`{manifest: corpus/train/${this.#lang}.small.jsonl, repeat: 5}`, ...old]);
+    return this.#plan('finetune', name, [
+      `train=${train}`,
+      `validation=${list([this.#lang, 'en', 'es'].map((lang) => `corpus/validation/${lang}.jsonl`))}`,
+      `selectBy=[${this.#lang}]`,
+      `steps=${steps}`,
+    ]);
+  }
+
+  /** Texts without audio. Without fine-tuning not even the speaking rate of the target is known: that of Spanish stands in. */
+  grpo(init: string, name: string): TrainingPlan {
+    const paired = init !== shipped.base;
+    return this.#plan('grpo', name, [
+      ...this.#prompts(init),
+      `rewards=${this.#rewards(paired ? `${this.#lang}.small` : 'es')}`,
+      `steps=${this.#sizes.grpoSteps}`,
+    ]);
+  }
+
+  /** As many samples as GRPO judges, all made before the first update. */
+  dpo(init: string): TrainingPlan {
+    return this.#plan('dpo', 'dpo', [
+      ...this.#prompts(init),
+      `rewards=${this.#rewards(`${this.#lang}.small`)}`,
+      `pairPrompts=${12 * this.#sizes.grpoSteps}`,
+    ]);
+  }
+
+  #plan(stage: TrainStage, name: string, set: string[]): TrainingPlan {
+    const out = join(this.#folder, name);
+    return { stage, out, config: recipe(stage), set: [...set, `seed=${this.#seed}`] };
+  }
+
+  #prompts(init: string): string[] {
+    return [
+      `init=${init}`,
+      `texts=[corpus/train/${this.#lang}.texts.jsonl]`,
+      `validation=[corpus/validation/${this.#lang}.jsonl]`,
+    ];
+  }
+
+  #rewards(recordings: string): string {
+    const { recogniser, heldOutRecogniser, speaker, quality } = shipped.judges;
+    return list([
+      `{use: cer, judge: ${recogniser}, weight: 0.45}`,
+      `{use: ssim, judge: ${speaker}, weight: 0.45, worst: 0}`,
+      `{use: quality, judge: ${quality}, weight: 0.1}`,
+      `{use: pace, recordings: corpus/train/${recordings}.jsonl, weight: 0.1}`,
+      `{use: cer, name: cerHeldOut, judge: ${heldOutRecogniser}}`,
+    ]);
+  }
+}

@@ -1,0 +1,165 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { synthesizeCorpus } from '@align2speak/data';
+import { info } from '@align2speak/native';
+import { type Summary, writeReport } from '@align2speak/report';
+import { formatDuration, Progress, train } from '@align2speak/train';
+import { writeFlushed } from '@align2speak/weights';
+import { Evaluator } from './demo-evaluator.js';
+import {
+  checkShipped,
+  type DemoSizes,
+  fullSizes,
+  quickSizes,
+  type StageName,
+  shipped,
+  type TrainingPlan,
+  TrainingPlans,
+} from './demo-plan.js';
+
+export interface DemoOptions {
+  out: string;
+  /** Also GRPO without fine-tuning, DPO, longer fine-tuning, and further languages. */
+  full: boolean;
+  languages: readonly string[];
+  seed: number;
+}
+
+/** Adapts the shipped base model to a language it never heard, and writes `runs/demo/` with a report. */
+export async function runDemo(options: DemoOptions): Promise<Summary> {
+  checkShipped();
+  const started = Date.now();
+  const demo = new Demo(options);
+  await demo.prepare();
+  const results: Record<string, LanguageResults> = {};
+  for (const lang of options.languages) results[lang] = await demo.adapt(lang);
+  const [first, ...others] = options.languages as [string, ...string[]];
+  const { comparisons, samples, series, ...main } = results[first]!;
+  const further = others.map((lang) => {
+    const { stages, ceilings, sourceLanguages: forgetting } = results[lang]!;
+    return [lang, { stages, ceilings, sourceLanguages: forgetting }] as const;
+  });
+  const summary: Summary = {
+    language: first,
+    title: `Learning ${first} on a laptop`,
+    about,
+    ...main,
+    ...(further.length > 0 && { languages: Object.fromEntries(further) }),
+    comparisons,
+    samples,
+    phases: demo.phases,
+    elapsedSec: (Date.now() - started) / 1000,
+    series,
+    reproduce: [`npm run demo${options.full ? ' -- --full' : ''}`, `${info().threads} threads, ${info().isa}`],
+  };
+  await writeFlushed(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
+  printTable(summary);
+  console.log(`\nreport: ${await writeReport(options.out)}`);
+  return summary;
+}
+
+/** What the report says of itself. */
+const about = [
+  'A tiny text-to-speech model that knows six languages learns one that it has never heard: first from ten minutes of paired speech, then by GRPO from texts without audio.',
+  'All speech here is synthetic: espeak-ng voices, changed in pitch and vocal tract, speak sentences from word lists and grammars that the project wrote. The models are small enough to train on two CPU cores. Error rates are over IPA, as heard by recognisers of the same kind. Nothing here says how the method does on human speech.',
+];
+
+/** What a language contributes to the summary. */
+type LanguageResults = ReturnType<Evaluator['results']> & Required<Pick<Summary, 'series'>>;
+
+class Demo {
+  readonly phases: Record<string, number> = {};
+  readonly #options: DemoOptions;
+  readonly #sizes: DemoSizes;
+
+  constructor(options: DemoOptions) {
+    this.#options = options;
+    this.#sizes = options.full ? fullSizes : quickSizes;
+  }
+
+  /** The corpus, made once. */
+  async prepare(): Promise<void> {
+    await this.#timed('set-up/corpus', async () => {
+      if (existsSync('corpus/corpus.json')) return;
+      let progress: Progress | undefined;
+      await synthesizeCorpus({
+        out: 'corpus',
+        onProgress: ({ madeSec, totalSec }) => {
+          progress ??= new Progress('corpus: seconds of speech', Math.round(totalSec));
+          progress.show(Math.round(madeSec));
+        },
+      });
+      progress?.end();
+    });
+  }
+
+  async adapt(lang: string): Promise<LanguageResults> {
+    const folder = join(this.#options.out, lang);
+    const evaluator = await Evaluator.open(folder, lang, this.#sizes);
+    const timed = <T>(phase: string, work: () => Promise<T>) => this.#timed(phase, work);
+    try {
+      const plans = new TrainingPlans(folder, lang, { sizes: this.#sizes, seed: this.#options.seed });
+      const trained = new Map<StageName, string>([['zero-shot', shipped.base]]);
+      const run = (stage: StageName, plan: TrainingPlan, keep: 'best' | 'last') =>
+        timed(`${stage}/train`, async () => {
+          await trainOnce(plan);
+          trained.set(stage, join(plan.out, keep));
+        });
+      await run('fine-tune', plans.fineTune(), 'best');
+      const fineTuned = trained.get('fine-tune')!;
+      await run('fine-tune+grpo', plans.grpo(fineTuned, 'fine-tune+grpo'), 'last');
+      if (this.#options.full) {
+        const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
+        const steps = Math.round(this.#sizes.fineTuneSteps * (1 + Math.min(10, ratio)));
+        await run('fine-tune-longer', plans.fineTune(steps, 'fine-tune-longer'), 'best');
+        await run('grpo', plans.grpo(shipped.base, 'grpo'), 'last');
+        await run('dpo', plans.dpo(fineTuned), 'last');
+      }
+      for (const [stage, model] of trained) await timed(`${stage}/evaluate`, () => evaluator.test(stage, model));
+      await timed('recordings/evaluate', () => evaluator.ceilings());
+      await timed('forgetting/evaluate', () => evaluator.forgetting(trained.get('fine-tune+grpo')!));
+      return { ...evaluator.results(), series: seriesOf(folder, lang, [...trained.keys()]) };
+    } finally {
+      await evaluator.close();
+    }
+  }
+
+  async #timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
+    console.log(`\n${phase}`);
+    const start = Date.now();
+    try {
+      return await work();
+    } finally {
+      this.phases[phase] = (this.phases[phase] ?? 0) + (Date.now() - start) / 1000;
+    }
+  }
+}
+
+/** Runs a training, or goes on with one that was interrupted; one that is complete takes no time. */
+async function trainOnce({ stage, out, config, set }: TrainingPlan): Promise<void> {
+  await train(stage, { config, set, out, resume: existsSync(join(out, 'checkpoints')) });
+}
+
+function seriesOf(folder: string, lang: string, stages: readonly StageName[]): Partial<Record<StageName, string>> {
+  const found = stages.filter((stage) => existsSync(join(folder, stage, 'metrics.jsonl')));
+  return Object.fromEntries(found.map((stage) => [stage, join(lang, stage, 'metrics.jsonl')]));
+}
+
+function printTable({ stages, ceilings, elapsedSec }: Summary): void {
+  const percent = (value: { mean: number; low: number; high: number } | undefined) =>
+    value ? `${(100 * value.mean).toFixed(1)} [${(100 * value.low).toFixed(1)}, ${(100 * value.high).toFixed(1)}]` : '';
+  const plain = (value: { mean: number } | undefined) => (value ? value.mean.toFixed(3) : '');
+  const rows = stages.map((row) => ({
+    stage: row.name,
+    guidance: row.guidance ?? 1,
+    'CER %': percent(row.cer),
+    'CER % held-out judge': percent(row.cerHeldOut),
+    SSIM: plain(row.ssim),
+    'SSIM held-out': plain(row.ssimHeldOut),
+    quality: plain(row.quality),
+  }));
+  const { resynthesis } = ceilings ?? {};
+  console.table(rows);
+  console.log(`recordings through the codec: CER ${percent(resynthesis?.cer)}, held-out ${percent(resynthesis?.cerHeldOut)}`);
+  console.log(`${formatDuration(elapsedSec ?? 0)} in all`);
+}
