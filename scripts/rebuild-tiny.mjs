@@ -75,7 +75,7 @@ if (unknown) {
 }
 if (!installOnly) {
   await setupOrExit();
-  if (!existsSync('corpus/corpus.json')) align2speak(['data', 'synth', '--out', 'corpus']);
+  if (!existsSync('corpus/corpus.json')) align2speak(['data', 'synth', '--out', 'corpus', '--judges']);
 }
 for (const name of chosen.length > 0 ? chosen : Object.keys(models)) {
   const run = join('runs', 'tiny', name);

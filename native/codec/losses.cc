@@ -69,7 +69,7 @@ Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor
                            {"pad", kPadZero},
                            {"n_mels", double(r.mels)},
                            {"eps", 1e-5},
-                           {"offset", 1}});
+                           {"offset", weights_.offset}});
       };
       return tape.apply(masked_l1, {mel(wav), mel(recorded), frames_of(tape, lengths, r.hop, 0)});
     });
@@ -84,7 +84,7 @@ Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor
                            {"window", kSymmetricHann},
                            {"pad", kPadReflect},
                            {"eps", 1e-5},
-                           {"offset", 1}});
+                           {"offset", weights_.offset}});
       };
       return tape.apply(masked_l1, {log_magnitude(wav), log_magnitude(recorded), frames_of(tape, lengths, r.hop, 1)});
     });

@@ -11,6 +11,7 @@ struct CodecLoss {
   double stft = 0;         // of log magnitudes; 20
   double adversarial = 0;  // least squares, against the discriminators; 1
   double features = 0;     // of the discriminators' layers; 1
+  double offset = 1;       // added to mels and magnitudes before the logarithm: what is far below it hardly counts; published: 1
 
   bool judged() const { return adversarial != 0 || features != 0; }
 };

@@ -45,6 +45,7 @@ Napi::Value codec_train(const Napi::CallbackInfo& info) {
   s.read("waveform", loss.waveform);
   s.read("mel", loss.mel);
   s.read("stft", loss.stft);
+  s.read("offset", loss.offset);
   s.read("weight", weight);
   s.finish();
   auto run = [b = Batch(info), loss, weight](Workspace& w) {

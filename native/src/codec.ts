@@ -30,6 +30,8 @@ export interface CodecLoss {
   mel?: number | undefined;
   /** Of the mean absolute difference of log spectra at six resolutions; the published recipe has 20. */
   stft?: number | undefined;
+  /** Added to mels and magnitudes before the logarithm, 1e-30 to 1000: what is far below it hardly counts. Default, as published, 1. */
+  offset?: number | undefined;
   /** Factor of all gradients, e.g. one over the number of accumulated batches; default 1. */
   weight?: number | undefined;
 }

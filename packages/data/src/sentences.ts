@@ -2,7 +2,7 @@ import type { Grammar } from './languages/grammar.js';
 import type { CounterRandom } from './random.js';
 
 /** The part of a corpus that a sentence is for; it decides the words. */
-export type Split = 'train' | 'validation' | 'test';
+export type Split = 'train' | 'judges' | 'validation' | 'test';
 
 /** Share of the training sentences that contain pseudo-words. */
 const pseudoShare = 0.3;
@@ -19,7 +19,8 @@ interface Slot {
  * Random sentences of a language.
  *
  * Sentences for training have only seen words and, in 30 % of them, pseudo-words (the first half of one word and the
- * second half of another), for phonemes in more contexts. In those for validation and for test at least half of the
+ * second half of another), for phonemes in more contexts. Sentences for judges consist of invented words alone, so that
+ * judges hear sounds instead of remembering words. In those for validation and for test at least half of the
  * words come from lists that occur in no other split.
  */
 export class SentenceMaker {
@@ -45,6 +46,7 @@ export class SentenceMaker {
 
   /** One sentence, a pure function of the random numbers. */
   sentence(split: Split, random: CounterRandom): string {
+    if (split === 'judges') return Array.from({ length: 2 + random.below(3) }, () => this.#inventedWord(random)).join(' ');
     const phrase = random.pick(this.#phrases);
     const places = random.shuffled([...phrase.keys()].filter((i) => slotName(phrase[i]!) !== undefined));
     const held = split === 'train' ? 0 : Math.ceil(phrase.length / 2);
@@ -63,6 +65,18 @@ export class SentenceMaker {
       spoken[place] = phrase[place]!.replace(/\{.*\}/u, word);
     }
     return spoken.join(' ');
+  }
+
+  /** Two or three pieces of words, the first from the start and the last from the end of theirs. */
+  #inventedWord(random: CounterRandom): string {
+    const pieces = 2 + random.below(2);
+    const word = Array.from({ length: pieces }, (_, i) => {
+      const source = random.pick(this.#divisible);
+      const length = Math.min(source.length, 2 + random.below(2));
+      const start = i === 0 ? 0 : i === pieces - 1 ? source.length - length : random.below(source.length - length + 1);
+      return source.slice(start, start + length).join('');
+    }).join('');
+    return this.#words.has(word.toLowerCase()) ? this.#inventedWord(random) : word.toLowerCase();
   }
 
   #pseudoWord(random: CounterRandom): string {

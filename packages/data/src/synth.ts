@@ -13,6 +13,7 @@ const version = 2;
 const sizes = {
   sourceSeconds: 25 * 60,
   targetSeconds: 45 * 60,
+  judgeSeconds: 40 * 60,
   smallSeconds: 10 * 60,
   prompts: 2000,
   validation: 60,
@@ -40,6 +41,8 @@ export interface SynthOptions {
   source?: readonly string[];
   /** Languages to adapt to: 45 minutes each, a paired subset of 10 and 2 000 prompts. Default pt, pl, hi. */
   target?: readonly string[];
+  /** Also 40 minutes of invented words in each language, in 240 voices, to train judges on; default false. */
+  judges?: boolean;
   /** Manifests made at once; without effect on the bytes. Default 2. */
   workers?: number;
   onProgress?: (progress: SynthProgress) => void;
@@ -49,7 +52,7 @@ export interface SynthOptions {
 /** What a synthetic corpus holds; the content of its `corpus.json`. */
 export interface CorpusSummary {
   version: number;
-  options: { seed: number; scale: number; source: readonly string[]; target: readonly string[] };
+  options: { seed: number; scale: number; source: readonly string[]; target: readonly string[]; judges: boolean };
   manifests: SynthResult[];
 }
 
@@ -65,8 +68,8 @@ export interface CorpusSummary {
  */
 export async function synthesizeCorpus(settings: SynthOptions): Promise<CorpusSummary> {
   const { out, seed = 1, scale = 1, workers = 2, onProgress = () => {}, signal } = settings;
-  const { source = ['en', 'de', 'nl', 'es', 'fr', 'it'], target = ['pt', 'pl', 'hi'] } = settings;
-  const options = { seed, scale, source: [...source], target: [...target] };
+  const { source = ['en', 'de', 'nl', 'es', 'fr', 'it'], target = ['pt', 'pl', 'hi'], judges = false } = settings;
+  const options = { seed, scale, source: [...source], target: [...target], judges };
   checkOptions(options, workers);
   const finished = await openFolder(out, options);
   if (finished) return finished;
@@ -137,7 +140,7 @@ function checkOptions({ seed, scale, source, target }: CorpusSummary['options'],
 
 /** Marks a folder as ours before the corpus is complete. */
 const unfinished = 'corpus.unfinished';
-const splits = ['train', 'validation', 'test'] as const;
+const splits = ['train', 'judges', 'validation', 'test'] as const;
 
 /** The corpus that stands in the folder, or nothing once the folder is ready for one. */
 async function openFolder(out: string, options: CorpusSummary['options']): Promise<CorpusSummary | undefined> {
@@ -163,7 +166,7 @@ async function openFolder(out: string, options: CorpusSummary['options']): Promi
   return undefined;
 }
 
-function jobsOf(out: string, { seed, scale, source, target }: CorpusSummary['options']): SynthJob[] {
+function jobsOf(out: string, { seed, scale, source, target, judges }: CorpusSummary['options']): SynthJob[] {
   const count = (size: number) => Math.max(1, Math.round(size * scale));
   return [...source, ...target].flatMap((lang): SynthJob[] => {
     const held = (split: 'validation' | 'test'): SynthJob => ({
@@ -180,7 +183,9 @@ function jobsOf(out: string, { seed, scale, source, target }: CorpusSummary['opt
           prompts: count(sizes.prompts),
         }
       : { out, seed, split: 'train', lang, until: { seconds: sizes.sourceSeconds * scale } };
-    return [train, held('validation'), held('test')];
+    const own: SynthJob[] = [train, held('validation'), held('test')];
+    if (judges) own.push({ out, seed, split: 'judges', lang, until: { seconds: sizes.judgeSeconds * scale } });
+    return own;
   });
 }
 

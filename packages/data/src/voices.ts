@@ -1,3 +1,4 @@
+import { CounterRandom } from './random.js';
 import type { Split } from './sentences.js';
 
 /** A synthetic speaker: an espeak-ng variant at one base pitch, with a vocal tract shorter by `scale`. */
@@ -17,7 +18,7 @@ export interface SyntheticVoice {
  * fundamental frequency (12 %), both measured on two spoken sentences: 75 to 310 Hz, at least 60 % of the frames voiced,
  * which leaves out whispers, robots and creaks. Splits share no variant, nor two revisions of one.
  */
-const voices: Record<Split, string> = {
+const voices: Record<Exclude<Split, 'judges'>, string> = {
   train: `Andrea 50 0.88, Andrea 90 1.00, Andy 70 1.12, Andy 90 1.18, Annie 10 1.00, Diogo 70 1.09, Henrique 10 1.00,
     Jacky 10 0.91, Jacky 50 0.97, Lee 30 0.97, Lee 70 1.03, Mario 90 0.88, Mike 90 0.85, Reed 90 0.85, anika 30 0.97,
     anika 30 1.18, belinda 30 1.12, boris 50 1.18, boris 90 1.12, david 70 1.12, ed 70 1.12, f2 50 0.85, f3 50 1.18,
@@ -33,11 +34,24 @@ const voices: Record<Split, string> = {
     m4 30 1.18, m5 10 1.00, m6 70 1.00, m8 50 1.12, quincy 90 1.18`,
 };
 
-/** The speakers of a split; no variant belongs to two splits. */
+/** Speakers of the judges' split. */
+const judgeVoices = 240;
+
+/** The speakers of a split; no variant belongs to two splits, but that judges learn from the variants of training. */
 export function voicesOf(split: Split): SyntheticVoice[] {
+  if (split === 'judges') return Array.from({ length: judgeVoices }, (_, i) => randomVoice(i));
   return voices[split].split(',').map((entry) => {
     const [variant, pitch, scale] = entry.trim().split(' ') as [string, string, string];
     const id = `${variant.toLowerCase()}-${pitch}-${scale.replace('.', '')}`;
     return { id, variant, pitch: Number(pitch), scale: Number(scale) };
   });
+}
+
+/** A variant of training at any pitch and scale: so many different voices that judges learn to hear any. */
+function randomVoice(index: number): SyntheticVoice {
+  const random = new CounterRandom(1, 'judge voice', index);
+  const { variant } = random.pick(voicesOf('train'));
+  const pitch = 5 + random.below(91);
+  const scale = (85 + random.below(34)) / 100;
+  return { id: `judge-${index}`, variant, pitch, scale };
 }

@@ -4,6 +4,7 @@ export { cer, editDistance, segmentsOf } from './error-rate.js';
 export { type Judge, openJudge } from './judge.js';
 export { judgeToOnnx } from './judge-onnx.js';
 export { loadReward } from './load-reward.js';
+export { measurePace, type Pace, paceReward } from './pace.js';
 export { qualityReward } from './quality.js';
 export type { Reference, Reward, RewardBatch } from './reward.js';
 export { type Scores, scoreAll } from './score-all.js';

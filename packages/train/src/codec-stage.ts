@@ -19,6 +19,7 @@ export const codecTraining = z.strictObject({
       waveform: z.number().min(0).default(0),
       mel: z.number().min(0).default(1),
       stft: z.number().min(0).default(20),
+      offset: z.number().positive().max(1000).default(1).describe('Magnitudes far below it hardly count.'),
     })
     .prefault({}),
   validationItems: z.int().min(1).default(32),

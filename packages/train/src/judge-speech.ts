@@ -1,8 +1,11 @@
-import { readWav } from '@align2speak/audio';
-import { decodeCodes, loadCodec } from '@align2speak/codec';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { readWav, writeWhole } from '@align2speak/audio';
+import { decodeCodes, hopLengthOf, loadCodec } from '@align2speak/codec';
 import { type Codes, randomAt, randomIndex } from '@align2speak/contracts';
 import type { Utterance } from '@align2speak/data';
-import { ops, Tensor } from '@align2speak/native';
+import { type Codec, ops, Tensor } from '@align2speak/native';
+import { codedKey } from '@align2speak/tts';
 import { codedCorpus } from './coded-corpus.js';
 import { Progress } from './progress.js';
 
@@ -18,50 +21,72 @@ export interface JudgeSpeech {
 /** Utterances that are decoded together. */
 const chunk = 128;
 
-/** Loads recordings and passes them through the codec. `damage`: also decodes a damaged copy of each. */
+/** Loads recordings and their passes through the codec. `damage`: also decodes a damaged copy of each. */
 export async function loadJudgeSpeech(
   manifests: readonly string[],
   codecFolder: string,
   { damage, seed }: { damage: boolean; seed: number },
 ): Promise<JudgeSpeech[]> {
-  const coded = [];
-  for (const manifest of manifests) coded.push(...(await codedCorpus(manifest, codecFolder)));
   const codec = await loadCodec(codecFolder);
-  const progress = new Progress('decode for judges', coded.length);
+  const size = codec.config.levels.reduce((a, b) => a * b, 1);
   const speech: JudgeSpeech[] = [];
   try {
-    for (let begin = 0; begin < coded.length; begin += chunk) {
-      const part = coded.slice(begin, begin + chunk);
-      const resynthesised = await decodeCodes(
-        codec,
-        part.map(({ codes }) => codes),
+    for (const manifest of manifests) {
+      const coded = await codedCorpus(manifest, codecFolder);
+      const decode = (codes: Codes[]) => decodeAll(codec, codes, `decode ${manifest}`);
+      const cache = join(dirname(manifest), '.codes', `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.wav`);
+      const resynthesised = await cached(
+        cache,
+        coded.map(({ codes }) => codes.frames * hopLengthOf(codec)),
+        () => decode(coded.map(({ codes }) => codes)),
       );
-      const size = codec.config.levels.reduce((a, b) => a * b, 1);
-      const damaged = damage
-        ? await decodeCodes(
-            codec,
-            part.map(({ codes }, i) => damagedCodes(codes, size, [seed, begin + i])),
-          )
-        : [];
-      for (const [i, { utterance }] of part.entries()) {
+      const broken = damage ? await decode(coded.map(({ codes }, i) => damagedCodes(codes, size, [seed, i]))) : [];
+      for (const [i, { utterance }] of coded.entries()) {
         const resynthesis = resynthesised[i]!;
-        const recording = (await readWav(utterance.audioPath)).samples;
-        speech.push({
-          utterance,
-          recording,
-          resynthesis,
-          ...(damage && {
-            damaged: { wav: damaged[i]!, quality: await closeness(damaged[i]!, resynthesis, codec.config.sampleRate) },
-          }),
-        });
+        const { samples: recording } = await readWav(utterance.audioPath);
+        const wav = broken[i];
+        const damaged = wav && { wav, quality: await closeness(wav, resynthesis, codec.config.sampleRate) };
+        speech.push({ utterance, recording, resynthesis, ...(damaged && { damaged }) });
       }
-      progress.show(speech.length);
     }
   } finally {
-    progress.end();
     codec.dispose();
   }
   return speech;
+}
+
+async function decodeAll(codec: Codec, codes: readonly Codes[], name: string): Promise<Float32Array[]> {
+  const progress = new Progress(name, codes.length);
+  const wavs: Float32Array[] = [];
+  for (let begin = 0; begin < codes.length; begin += chunk) {
+    wavs.push(...(await decodeCodes(codec, codes.slice(begin, begin + chunk))));
+    progress.show(wavs.length);
+  }
+  progress.end();
+  return wavs;
+}
+
+/** Waveforms of these lengths from a file of 16-bit samples, which `make` fills the first time. */
+async function cached(
+  path: string,
+  lengths: readonly number[],
+  make: () => Promise<Float32Array[]>,
+): Promise<Float32Array[]> {
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  let bytes = await readFile(path).catch(() => undefined);
+  if (bytes?.length !== 2 * total) {
+    const samples = new Int16Array(total);
+    let at = 0;
+    for (const wav of await make()) for (const sample of wav) samples[at++] = Math.round(32767 * sample);
+    bytes = Buffer.from(samples.buffer);
+    await writeWhole(path, bytes);
+  }
+  let at = 0;
+  return lengths.map((length) => {
+    const wav = Float32Array.from({ length }, (_, i) => bytes.readInt16LE(2 * (at + i)) / 32767);
+    at += length;
+    return wav;
+  });
 }
 
 /** Codes of which a share is replaced by random ones: single codes, or whole frames. */

@@ -31,14 +31,18 @@ export async function loadCoded(
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<CodedUtterance[]> {
   const utterances = await readManifest(manifest);
-  const key = createHash('sha256')
+  const cache = join(dirname(manifest), '.codes', `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.safetensors`);
+  const codes = (await readCache(cache)) ?? (await encodeAll(utterances, codecFolder, { cache, onProgress }));
+  return utterances.map((utterance, i) => ({ utterance, tokens: encodeIpa(utterance.ipa), codes: codes[i]! }));
+}
+
+/** Names what follows from a manifest and a codec: it changes when either does. */
+export async function codedKey(manifest: string, codecFolder: string): Promise<string> {
+  return createHash('sha256')
     .update(await readFile(manifest))
     .update(await readFile(join(codecFolder, 'weights.safetensors')))
     .digest('hex')
     .slice(0, 16);
-  const cache = join(dirname(manifest), '.codes', `${basename(manifest)}.${key}.safetensors`);
-  const codes = (await readCache(cache)) ?? (await encodeAll(utterances, codecFolder, { cache, onProgress }));
-  return utterances.map((utterance, i) => ({ utterance, tokens: encodeIpa(utterance.ipa), codes: codes[i]! }));
 }
 
 async function readCache(path: string): Promise<Codes[] | undefined> {

@@ -1,6 +1,6 @@
 /** The text-to-codes model. */
 
-export { type CodedUtterance, loadCoded, Voices } from './coded.js';
+export { type CodedUtterance, codedKey, loadCoded, Voices } from './coded.js';
 export { type TensorShapes, type TtsHints, ttsConfigFromWeights } from './config-from-weights.js';
 export {
   alignmentTargets,
