@@ -8,15 +8,32 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
-/** @type {InferenceSession | undefined} */
+const { model, threads, state } = workerData;
+
+/**
+ * What `work` gives, with the state of this thread set to busy meanwhile; nothing is begun once the process is ending.
+ * @template T
+ * @param {() => Promise<T>} work
+ */
+async function busily(work) {
+  if (Atomics.compareExchange(state, 0, 0, 1) !== 0) return new Promise(() => {});
+  try {
+    return await work();
+  } finally {
+    Atomics.store(state, 0, 0);
+    Atomics.notify(state, 0);
+  }
+}
+
 let session;
 try {
-  session = await InferenceSession.create(workerData.model, {
-    intraOpNumThreads: workerData.threads,
+  const options = {
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     // Threads that wait for work by spinning take the processor from the core's own.
     extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-  });
+  };
+  session = await busily(() => InferenceSession.create(model, options));
   parentPort.postMessage({ outputs: session.outputNames });
 } catch (error) {
   parentPort.postMessage({ error: String(error?.message ?? error) });
@@ -24,7 +41,7 @@ try {
 
 async function handle({ id, close, wav, items, size, samples, outputs }) {
   if (close) {
-    await session.release();
+    await busily(() => session.release());
     parentPort.close();
     return;
   }
@@ -33,7 +50,7 @@ async function handle({ id, close, wav, items, size, samples, outputs }) {
       wav: new Tensor('float32', wav, [items, size]),
       samples: new Tensor('int64', BigInt64Array.from(samples, BigInt), [items]),
     };
-    const found = await session.run(feeds, outputs);
+    const found = await busily(() => session.run(feeds, outputs));
     const results = outputs.map((name) => found[name].data.slice());
     parentPort.postMessage(
       { id, results },

@@ -35,7 +35,7 @@ export function judgeInfo(path: string, bytes: Uint8Array): JudgeInfo {
   try {
     text = onnxMetadata(bytes).get(metadataKey);
   } catch (cause) {
-    return refuse('file', 'a whole ONNX file', 'something else', cause);
+    return refuse('file', 'a whole ONNX file', (cause as RangeError).message, cause);
   }
   const hint = 'judges are written by judgeToOnnx';
   if (text === undefined)

@@ -13,6 +13,21 @@ type Results = (Float32Array | BigInt64Array)[];
 type Answer = { id: number; results?: Results; error?: string };
 type Pending = { resolve: (results: Results) => void; reject: (error: Error) => void };
 
+/**
+ * What each thread is at: 0 idle, 1 within onnxruntime, 2 stopped. A process that ends while a thread is within onnxruntime
+ * would be aborted by it, so that its end waits for the batch under way.
+ */
+const states = new Set<Int32Array<SharedArrayBuffer>>();
+const idle = 0;
+const busy = 1;
+const stopped = 2;
+const longestWaitMs = 10_000;
+process.on('exit', () => {
+  for (const state of states)
+    while (Atomics.compareExchange(state, 0, idle, stopped) === busy)
+      if (Atomics.wait(state, 0, busy, longestWaitMs) === 'timed-out') break;
+});
+
 /** An onnxruntime session in a worker thread; batches are judged one after another, in the order of the calls. */
 export class JudgeThread {
   readonly #path: string;
@@ -46,10 +61,15 @@ export class JudgeThread {
     model: Uint8Array<ArrayBuffer>,
     { threads, outputs }: { threads: number; outputs: readonly string[] },
   ): Promise<JudgeThread> {
+    const state = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(new URL('../judge-worker.mjs', import.meta.url), {
-      workerData: { model, threads },
+      workerData: { model, threads, state },
       transferList: [model.buffer],
+      // Options of this process that concern its own script, such as --input-type, stop a worker from starting.
+      execArgv: [],
     });
+    states.add(state);
+    worker.once('exit', () => states.delete(state));
     const opened = await new Promise<{ outputs?: string[]; error?: string }>((resolve) => {
       worker.once('message', resolve);
       worker.once('error', (error) => resolve({ error: String(error) }));

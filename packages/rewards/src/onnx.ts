@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { fieldsOf, Message } from './protobuf.js';
 
 /** Element types of tensors, with the numbers that the format gives them. */
@@ -72,11 +73,13 @@ export class OnnxGraph {
     return output;
   }
 
-  /** The whole model with its metadata, as the bytes of a file. */
+  /** The whole model with its metadata, among them a digest of the graph, as the bytes of a file. */
   encode(metadata: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer> {
-    const model = new Message().int(1, irVersion).bytes(2, 'align2speak').bytes(7, this.#graph);
+    const graph = this.#graph.encode();
+    const model = new Message().int(1, irVersion).bytes(2, 'align2speak').bytes(7, graph);
     model.bytes(8, new Message().bytes(1, '').int(2, opset));
-    for (const [key, value] of Object.entries(metadata)) model.bytes(14, new Message().bytes(1, key).bytes(2, value));
+    for (const [key, value] of Object.entries({ ...metadata, [digestKey]: digestOf(graph) }))
+      model.bytes(14, new Message().bytes(1, key).bytes(2, value));
     return model.encode();
   }
 
@@ -102,18 +105,25 @@ function attribute(name: string, value: Attribute): Message {
   return message.int(20, 7);
 }
 
+const digestKey = 'sha256';
+const digestOf = (graph: Uint8Array) => createHash('sha256').update(graph).digest('hex');
+
 /**
- * The metadata of an ONNX file, without reading its graph.
+ * The metadata of an ONNX file; where a digest of the graph is among them, as in our own files, the graph is checked by it.
  *
- * @throws RangeError where the bytes are not a whole protobuf message.
+ * @throws RangeError where the bytes are not a whole protobuf message, or the graph is not the one that was written.
  */
 export function onnxMetadata(model: Uint8Array): Map<string, string> {
   const metadata = new Map<string, string>();
   const text = new TextDecoder();
+  let graph: Uint8Array = new Uint8Array();
   for (const { field, bytes } of fieldsOf(model)) {
+    if (field === 7) graph = bytes;
     if (field !== 14) continue;
     const entry = new Map([...fieldsOf(bytes)].map((part) => [part.field, text.decode(part.bytes)]));
     metadata.set(entry.get(1) ?? '', entry.get(2) ?? '');
   }
+  const digest = metadata.get(digestKey);
+  if (digest !== undefined && digest !== digestOf(graph)) throw new RangeError('a graph that was changed');
   return metadata;
 }

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
   CancelledError,
   CheckpointError,
@@ -104,6 +106,21 @@ describe('openJudge', () => {
     await judge.close();
   });
 
+  // A process of its own, because what it is to show is how the process ends; it runs what `tsc -b` built.
+  it.each([
+    ['process.exit(3)', 3],
+    ['throw new Error("enough")', 1],
+  ])('lets a process end while it judges: %s', (end, code) => {
+    const script = `
+      import { openJudge } from '@align2speak/rewards';
+      const judge = await openJudge(${JSON.stringify(at('quality.onnx'))}, { kind: 'quality' });
+      judge.run(Array.from({ length: 200 }, () => new Float32Array(100_000)));
+      setTimeout(() => { console.log('judging'); ${end}; }, 50);`;
+    const settings = { cwd: fileURLToPath(new URL('.', import.meta.url)), encoding: 'utf8' } as const;
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], settings);
+    expect([child.stdout, child.status, child.signal]).toEqual(['judging\n', code, null]);
+  });
+
   it('refuses files of another kind and settings out of range', async () => {
     const opened = openJudge(at('asr.onnx'), { kind: 'speaker' });
     await expect(opened).rejects.toThrow(/asr.onnx: kind: expected speaker, got recogniser/);
@@ -142,13 +159,20 @@ describe('openJudge', () => {
     await expect(opened).rejects.toThrow(message);
   });
 
-  it('refuses files cut anywhere', async () => {
+  it('refuses files that were cut or changed anywhere in the graph', async () => {
     const config = smallConfig({ kind: 'quality' });
     const whole = judgeToOnnx(config, randomWeights(config, 1), { name: 'q' });
     expect(onnxMetadata(whole).has('align2speak')).toBe(true);
     for (const share of [0.001, 0.3, 0.7, 0.999]) {
       await writeFile(at('cut.onnx'), whole.subarray(0, Math.floor(whole.length * share)));
       await expect(openJudge(at('cut.onnx'), { kind: 'quality' })).rejects.toThrow(CheckpointError);
+    }
+    for (const share of [0.02, 0.5, 0.9]) {
+      const changed = Uint8Array.from(whole);
+      changed[Math.floor(whole.length * share)]! ^= 1;
+      await writeFile(at('changed.onnx'), changed);
+      const opened = openJudge(at('changed.onnx'), { kind: 'quality' });
+      await expect(opened).rejects.toThrow(/changed.onnx: file: expected a whole ONNX file, got /);
     }
   });
 });

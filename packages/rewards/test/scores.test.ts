@@ -159,8 +159,8 @@ describe('rewards by judges', () => {
     expect(other).toBeLessThan(0.9999);
     expect(none).toBeNaN();
     await reward.score(batch);
-    // Prompts v0 and v1, then only the samples.
-    expect(run.mock.calls.map(([wavs]) => wavs.length)).toEqual([2, 3, 0, 3]);
+    // Prompts v0 and v1, each alone, then only the samples.
+    expect(run.mock.calls.map(([wavs]) => wavs.length)).toEqual([1, 1, 3, 3]);
     await reward.close?.();
     await expect(judge.run([signal(1, 5000)])).rejects.toThrow(RewardError);
   });
