@@ -1,3 +1,7 @@
+import type { CodecConfig } from './codec-config.js';
+import { ConfigError } from './errors.js';
+import type { TtsConfig } from './tts-config.js';
+
 /** Codec codes of one utterance. */
 export interface Codes {
   /** `[K, T]` in memory order, ids of the codec alone. */
@@ -33,5 +37,24 @@ export function unstackCodes(data: Int32Array, shape: readonly number[], lengths
   return Array.from({ length: items }, (_, b) => {
     const size = codebooks * longest;
     return sliceCodes({ data: data.subarray(b * size, (b + 1) * size), frames: longest }, 0, lengths[b]!);
+  });
+}
+
+/**
+ * Checks that a model speaks the codes of a codec: as many codebooks, and as many ids before the special ones.
+ *
+ * @param where folder of the model, named by the error
+ * @throws ConfigError where it does not.
+ */
+export function requireSameCodes(model: TtsConfig, codec: CodecConfig, where: string): void {
+  const size = codec.levels.reduce((product, steps) => product * steps, 1);
+  const ids = Math.min(model.bos, model.eos, model.contextBos, model.contextEos, model.mask);
+  if (model.codebooks === codec.groups && ids === size) return;
+  throw new ConfigError({
+    where,
+    what: 'codes',
+    expected: `${codec.groups} codebooks of ${size} codes, as the codec has`,
+    got: `${model.codebooks} of ${ids}`,
+    hint: 'name the codec that the model was trained with',
   });
 }

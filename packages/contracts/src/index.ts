@@ -14,7 +14,7 @@
  * A ragged axis is written `<=T`, with a tensor of lengths beside it.
  */
 export { type CodecConfig, codecConfig } from './codec-config.js';
-export { type Codes, sliceCodes, stackCodes, unstackCodes } from './codes.js';
+export { type Codes, requireSameCodes, sliceCodes, stackCodes, unstackCodes } from './codes.js';
 export { configJsonSchema, parseConfig } from './config.js';
 export {
   Align2SpeakError,
@@ -29,5 +29,5 @@ export {
   ShapeError,
 } from './errors.js';
 export { type JudgeConfig, judgeConfig } from './judge-config.js';
-export { randomAt, randomIndex, randomOrder } from './random.js';
+export { CounterRandom, randomAt, randomIndex, randomOrder } from './random.js';
 export { type TtsConfig, ttsConfig } from './tts-config.js';

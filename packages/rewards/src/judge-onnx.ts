@@ -1,5 +1,5 @@
 import { CheckpointError, ConfigError, type JudgeConfig, ShapeError } from '@align2speak/contracts';
-import { halfBits } from './half.js';
+import { floatBytes } from '@align2speak/weights';
 import { type JudgeInfo, judgeKinds, metadataKey } from './judge-info.js';
 import { melFrames, positions } from './mel-onnx.js';
 import { OnnxGraph } from './onnx.js';
@@ -105,7 +105,7 @@ class Network {
     }
     // Vectors are few, and more of the result hangs on each of their elements.
     if (this.#storage === 'f32' || shape.length === 1) return this.graph.tensor('f32', shape, found.data);
-    const half = this.graph.tensor('f16', shape, Uint16Array.from(found.data, halfBits));
+    const half = this.graph.tensor('f16', shape, floatBytes(found.data, 'F16'));
     return this.graph.node('Cast', [half], { to: 1 });
   }
 

@@ -41,10 +41,8 @@ async function embedPrompts(
     if (faultOf(voiceWav, sampleRate)) prompts.set(voice, null);
     else fresh.set(voice, voiceWav);
   }
-  const embeddings = await judge.run([...fresh.values()], signal);
-  [...fresh.keys()].forEach((voice, i) => {
-    prompts.set(voice, embeddings[i]!);
-  });
+  // Each alone: in the last bit an embedding depends on its batch, and what is remembered must not depend on who asked first.
+  for (const [voice, wav] of fresh) prompts.set(voice, (await judge.run([wav], signal))[0]!);
 }
 
 /** Of unit vectors; rounding may take their product beyond 1. */

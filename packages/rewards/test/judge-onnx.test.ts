@@ -1,10 +1,8 @@
 import type { JudgeConfig } from '@align2speak/contracts';
 import { Judge as NativeJudge, ops, Tensor } from '@align2speak/native';
 import { judgeToOnnx } from '@align2speak/rewards';
-import fc from 'fast-check';
 import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
-import { halfBits } from '../src/half.js';
 import { melFrames } from '../src/mel-onnx.js';
 import { OnnxGraph } from '../src/onnx.js';
 import { ctcHead, randomWeights, signal, smallConfig, symbols } from './network.js';
@@ -177,31 +175,5 @@ describe('judgeToOnnx', () => {
     const quality = smallConfig(qualityHead);
     const make = () => judgeToOnnx(quality, randomWeights(quality, 1), { name: 'q', symbols: ['a'] });
     expect(make).toThrow(/q: symbols: expected none .*got 1/);
-  });
-});
-
-describe('halfBits', () => {
-  /** IEEE 754 binary16, by the definition. */
-  const halfValue = (bits: number) => {
-    const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
-    const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
-    return exponent === 31 ? (fraction ? Number.NaN : Number.POSITIVE_INFINITY) : bits & 0x8000 ? -size : size;
-  };
-
-  it('gives every half back', () => {
-    for (let bits = 0; bits < 0x7c00; bits++) expect(halfBits(halfValue(bits))).toBe(bits);
-    expect(halfBits(-0)).toBe(0x8000);
-    expect([65519, 65520, -1e9, Number.NaN].map(halfBits)).toEqual([0x7bff, 0x7c00, 0xfc00, 0x7e00]);
-  });
-
-  it('is the nearest', () => {
-    fc.assert(
-      fc.property(fc.double({ min: -65000, max: 65000, noNaN: true }), (value) => {
-        const gap = (bits: number) => Math.abs(halfValue(bits) - value);
-        const bits = halfBits(value);
-        expect(gap(bits)).toBeLessThanOrEqual(Math.min(gap(bits + 1), bits & 0x7fff ? gap(bits - 1) : 1));
-      }),
-      { examples: [[2 ** -14 * (1 - 2 ** -12)], [-(2 ** -24)]] },
-    );
   });
 });

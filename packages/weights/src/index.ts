@@ -1,14 +1,7 @@
 /** Model weights in files: safetensors to read and write, PyTorch and `.nemo` checkpoints to read. */
-export type { Dtype } from './dtypes.js';
-export {
-  type ModelCard,
-  readModelFolder,
-  readTensors,
-  replaceFolder,
-  tensorsToWrite,
-  writeFlushed,
-  writeModelFolder,
-} from './model-folder.js';
+export { type Dtype, floatBytes } from './dtypes.js';
+export { readModelFolder, readTensors, tensorsToWrite, writeModelFolder } from './model-folder.js';
 export { openSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.js';
 export { type NemoArchive, openNemo, openTorch } from './torch.js';
-export type { TensorInfo, WeightsFile } from './weights-file.js';
+export type { WeightsFile } from './weights-file.js';
+export { writeFlushed, writeFolder } from './whole-file.js';

@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CheckpointError, DataError, parseConfig } from '@align2speak/contracts';
 import { type NamedTensors, Tensor } from '@align2speak/native';
 import type { z } from 'zod';
 import { floatBytes } from './dtypes.js';
 import { openSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.js';
+import { writeFlushed, writeFolder } from './whole-file.js';
 
 /** What a model folder says beside its weights. */
 export interface ModelCard {
@@ -20,22 +20,17 @@ export interface ModelCard {
  * Writes a model as a folder of `model.json` and `weights.safetensors`: whole, or not at all.
  *
  * @param storage precision in the file; F16 halves it and rounds each weight to 11 bits
- * @throws CheckpointError where writing fails.
+ * @throws CheckpointError where writing fails; DataError on a weight that the storage cannot hold.
  */
 export async function writeModelFolder(
   folder: string,
   tensors: NamedTensors,
   { storage = 'F32', ...card }: ModelCard & { storage?: 'F32' | 'F16' },
 ): Promise<void> {
-  const temporary = join(dirname(folder), `.${basename(folder)}.${randomBytes(6).toString('hex')}.tmp`);
-  await mkdir(temporary, { recursive: true });
-  try {
+  await writeFolder(folder, async (temporary) => {
     await writeSafetensors(join(temporary, 'weights.safetensors'), await tensorsToWrite(tensors, storage));
     await writeFlushed(join(temporary, 'model.json'), `${JSON.stringify(card, null, 2)}\n`);
-    await replaceFolder(temporary, folder);
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
+  });
 }
 
 /**
@@ -59,8 +54,8 @@ export async function readModelFolder<S extends z.ZodType>(
   } catch (cause) {
     throw new CheckpointError({ where: path, what: 'file', expected: 'JSON', got: String(cause), cause });
   }
-  if (model.kind !== kind)
-    throw new CheckpointError({ where: path, what: 'kind', expected: kind, got: String(model.kind) });
+  if (model?.kind !== kind)
+    throw new CheckpointError({ where: path, what: 'kind', expected: kind, got: String(model?.kind) });
   const config = parseConfig(schema, model.config, path);
   return { config, card: model.card ?? {}, tensors: await readTensors(join(folder, 'weights.safetensors')) };
 }
@@ -78,7 +73,7 @@ export async function readTensors(path: string): Promise<NamedTensors> {
   }
 }
 
-/** Native tensors as {@link writeSafetensors} takes them. @throws DataError on a value that is not finite. */
+/** Native tensors as {@link writeSafetensors} takes them. @throws DataError on a value that the storage cannot hold. */
 export async function tensorsToWrite(tensors: NamedTensors, storage: 'F32' | 'F16' = 'F32'): Promise<TensorToWrite[]> {
   const list: TensorToWrite[] = [];
   for (const [name, tensor] of Object.entries(tensors)) {
@@ -88,31 +83,14 @@ export async function tensorsToWrite(tensors: NamedTensors, storage: 'F32' | 'F1
       list.push({ name, dtype: 'I32', shape, data });
       continue;
     }
-    const bad = data.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0)
-      throw new DataError({ where: name, what: `element ${bad}`, expected: 'a finite weight', got: String(data[bad]) });
+    // From 65520 on, F16 rounds to infinity.
+    const limit = storage === 'F16' ? 65520 : Number.POSITIVE_INFINITY;
+    const bad = data.findIndex((value) => !(Math.abs(value) < limit));
+    if (bad >= 0) {
+      const expected = `a weight that ${storage} can hold`;
+      throw new DataError({ where: name, what: `element ${bad}`, expected, got: String(data[bad]) });
+    }
     list.push({ name, dtype: storage, shape, data: floatBytes(data, storage) });
   }
   return list;
-}
-
-/** Writes a text file and waits until it has reached the disk. */
-export async function writeFlushed(path: string, text: string): Promise<void> {
-  const handle = await open(path, 'w');
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Moves a finished folder into place; an older one of that name goes away only once the new one is complete. */
-export async function replaceFolder(finished: string, folder: string): Promise<void> {
-  const old = `${finished}.old`;
-  await rename(folder, old).catch((error) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
-  await rename(finished, folder);
-  await rm(old, { recursive: true, force: true });
 }

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
 import { CheckpointError, ShapeError } from '@align2speak/contracts';
 import { type Dtype, dtypeBytes } from './dtypes.js';
 import { parseHeader } from './safetensors-header.js';
-import { maxIoBytes, openForReading, readRange, WeightsFile } from './weights-file.js';
+import { openForReading, readRange, WeightsFile } from './weights-file.js';
+import { writeWhole } from './whole-file.js';
 
 /** The format's own limit on a header, and ours on what is read before anything is known to be sound. */
 const maxHeaderBytes = 100_000_000;
@@ -65,24 +64,8 @@ export async function writeSafetensors(
 ): Promise<void> {
   const ordered = [...tensors].sort(widestFirst);
   const header = headerOf(path, ordered, metadata);
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await writeAll(handle, header);
-      for (const { data } of ordered)
-        await writeAll(handle, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    const got = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new CheckpointError({ where: path, what: 'file', expected: 'to be written', got, cause });
-  }
+  const bytes = ordered.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  await writeWhole(path, [header, ...bytes]);
 }
 
 /** Wide elements first keeps every tensor aligned without gaps; names, in code unit order, make it one order. */
@@ -114,20 +97,4 @@ function headerOf(path: string, tensors: TensorToWrite[], metadata: Readonly<Rec
   new DataView(bytes.buffer).setBigUint64(0, BigInt(bytes.length - 8), true);
   bytes.set(text, 8);
   return bytes;
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    done += (await handle.write(bytes, done, Math.min(bytes.length - done, maxIoBytes))).bytesWritten;
-  }
-}
-
-/** Makes a rename durable: the folder's own entry must reach the disk too. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
