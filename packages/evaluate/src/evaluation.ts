@@ -1,4 +1,6 @@
 import { loadCodec } from '@align2speak/codec';
+import { requireSameCodes } from '@align2speak/contracts';
+import { readManifest } from '@align2speak/data';
 import { loadTts } from '@align2speak/tts';
 import { z } from 'zod';
 import type { ItemScore } from './items.js';
@@ -48,13 +50,15 @@ export async function runEvaluation(
   settings: Evaluation,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<Record<string, Record<string, EvaluationResult>>> {
-  const panel = await openPanel(settings.judges);
   const codec = await loadCodec(settings.codec);
   const model = settings.model === undefined ? undefined : await loadTts(settings.model);
+  if (model) requireSameCodes(model.config, codec.config, settings.model!);
+  const panel = await openPanel(settings.judges);
   const { temperature, guidance, minFrames, seeds, maxFrames } = settings;
   const withSummary = (items: ItemScore[]) => ({ summary: summarise(items), items });
   const results: Record<string, Record<string, EvaluationResult>> = {};
   try {
+    for (const manifest of new Set([...settings.tests, ...settings.voices])) await readManifest(manifest);
     for (const manifest of settings.tests) {
       const prompts = await loadTestSet({ ...settings, manifest, most: settings.items });
       if (model) {

@@ -1,5 +1,5 @@
 import { decodeCodes } from '@align2speak/codec';
-import type { Codec, Sampling, Tts } from '@align2speak/native';
+import { type Codec, type Sampling, Tensor, type Tts } from '@align2speak/native';
 import {
   cer,
   type Judge,
@@ -64,26 +64,28 @@ export interface EvaluationSettings {
   seeds: readonly number[];
   sampling: Sampling;
   maxFrames: number;
+  /** Prompts that are said at once, without effect on what is said; default 50. */
+  promptsAtOnce?: number;
   onProgress?: (done: number, total: number) => void;
 }
-
-/** Prompts that are said at once. */
-const chunk = 50;
 
 /** Lets a model say every prompt under every seed, and judges it. @returns one score for each, and the waveforms of the first seed. */
 export async function evaluateTts(
   { model, codec, panel }: { model: Tts; codec: Codec; panel: Panel },
   prompts: readonly TestPrompt[],
-  { seeds, sampling, maxFrames, onProgress = () => {} }: EvaluationSettings,
+  { seeds, sampling, maxFrames, promptsAtOnce = 50, onProgress = () => {} }: EvaluationSettings,
 ): Promise<{ items: ItemScore[]; wavs: Float32Array[] }> {
   const items: ItemScore[] = [];
   const first: Float32Array[] = [];
   let pending: Promise<void> = Promise.resolve();
   for (const seed of seeds) {
-    for (let begin = 0; begin < prompts.length; begin += chunk) {
-      const part = prompts.slice(begin, begin + chunk);
+    for (let begin = 0; begin < prompts.length; begin += promptsAtOnce) {
+      const part = prompts.slice(begin, begin + promptsAtOnce);
       // A text's random numbers depend on its place in the set and the seed alone.
-      const samples = await sampleCodes(model, part, { seed: seed * 100_003 + begin, sampling, maxFrames });
+      const ids = Int32Array.from(part, (_, i) => begin + i);
+      const sampleIds = await Tensor.from(ids, [part.length]);
+      const samples = await sampleCodes(model, part, { seed, sampleIds, sampling, maxFrames });
+      sampleIds.dispose();
       const wavs = await decodeCodes(
         codec,
         samples.map(({ codes }) => codes),
@@ -101,6 +103,8 @@ export async function evaluateTts(
         items.push(...scores);
         onProgress(items.length, prompts.length * seeds.length);
       });
+      // A failure is thrown where it is awaited, not before.
+      pending.catch(() => {});
     }
   }
   await pending;

@@ -48,13 +48,14 @@ export async function loadTestSet(settings: TestSetSettings): Promise<TestPrompt
   const count = Math.min(settings.most ?? texts.length, texts.length);
   const prompts: TestPrompt[] = [];
   for (let i = 0; i < count; i++) {
-    const { utterance, tokens, codes } = texts[Math.floor((i * texts.length) / count)]!;
+    const place = Math.floor((i * texts.length) / count);
+    const { utterance, tokens, codes } = texts[place]!;
     const others = voices.get(utterance.speaker)?.filter((other) => other.utterance.audioPath !== utterance.audioPath);
     if (!others?.length) {
       const expected = `another utterance of speaker ${utterance.speaker} in ${settings.voices.join(', ')}`;
       throw new DataError({ where: settings.manifest, what: utterance.audioPath, expected, got: 'none' });
     }
-    const voice = others[i % others.length]!;
+    const voice = others[place % others.length]!;
     prompts.push({
       name: utterance.audioPath,
       lang: utterance.lang,

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import { readManifest } from '@align2speak/data';
 import { type CodedUtterance, loadCoded } from '@align2speak/tts';
 import { Progress } from './progress.js';
 
@@ -12,4 +13,9 @@ export async function codedCorpus(manifest: string, codec: string): Promise<Code
   });
   progress?.end();
   return coded;
+}
+
+/** Checks manifests before anything is encoded. @throws DataError, naming file, line and field. */
+export async function requireManifests(...lists: readonly (readonly string[])[]): Promise<void> {
+  for (const manifest of new Set(lists.flat())) await readManifest(manifest);
 }

@@ -34,7 +34,11 @@ export async function loadJudgeSpeech(
     for (const manifest of manifests) {
       const coded = await codedCorpus(manifest, codecFolder);
       const decode = (codes: Codes[]) => decodeAll(codec, codes, `decode ${manifest}`);
-      const cache = join(dirname(manifest), '.codes', `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.wav`);
+      const cache = join(
+        dirname(manifest),
+        '.codes',
+        `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.wav`,
+      );
       const resynthesised = await cached(
         cache,
         coded.map(({ codes }) => codes.frames * hopLengthOf(codec)),

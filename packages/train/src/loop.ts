@@ -10,8 +10,12 @@ export interface Stage {
   readonly name: string;
   readonly model: Model;
   readonly optimizer: Optimizer;
-  /** Gradients of update `step` (0 is the first). `skip`: nothing was learnt, the weights stay. */
-  step(step: number, phases: Phases): Promise<{ metrics: Metrics; skip?: boolean }>;
+  /**
+   * Gradients of update `step` (0 is the first). `skip`: nothing was learnt, the weights stay.
+   *
+   * @param logged whether its metrics will be written down: the time for what only a reader wants
+   */
+  step(step: number, phases: Phases, logged: boolean): Promise<{ metrics: Metrics; skip?: boolean }>;
   /** `score`: lower is better; the weights with the lowest are kept as `best`. */
   validate?(step: number): Promise<{ score: number; metrics: Metrics }>;
   /** Cursors that decide what later updates see, as JSON. */
@@ -78,7 +82,7 @@ export async function runStage(stage: Stage, run: Run, config: LoopConfig, from?
     best = found.best ?? best;
     stage.restore(found.stage);
   }
-  await run.rewind(first);
+  await run.rewind(found?.step);
   const checkpoint = (step: number) =>
     run.checkpoints.save(stage.model, stage.optimizer, {
       step,
@@ -102,16 +106,22 @@ export async function runStage(stage: Stage, run: Run, config: LoopConfig, from?
     if (first === 0) await validate(0);
     for (let step = first; step < config.steps; step++) {
       const lr = learningRate(config, step);
-      const { metrics, skip } = await stage.step(step, phases);
+      const done = step + 1;
+      const ends = done === config.steps;
+      const due = (every: number) => ends || (every > 0 && done % every === 0);
+      const { metrics, skip } = await stage.step(step, phases, due(config.logEvery));
       const report = skip ? undefined : await stage.optimizer.step({ lr, clipNorm: config.clipNorm });
       await stage.model.zeroGrad();
       nonFinite = report && report.nonFinite > 0 ? nonFinite + 1 : 0;
       if (nonFinite > maxNonFinite) throw divergence(run, step);
-      const done = step + 1;
-      const ends = done === config.steps;
-      const due = (every: number) => ends || (every > 0 && done % every === 0);
       if (due(config.logEvery) || report?.nonFinite)
-        await run.log(done, { lr, ...metrics, gradNorm: report?.gradNorm ?? 0, ...phases.take() });
+        await run.log(done, {
+          lr,
+          ...metrics,
+          gradNorm: report?.gradNorm ?? 0,
+          rssMiB: process.resourceUsage().maxRSS / 1024,
+          ...phases.take(),
+        });
       progress.show(done, metrics);
       if (due(config.validateEvery)) await validate(done);
       if (due(config.checkpointEvery) || signal.received) await checkpoint(done);

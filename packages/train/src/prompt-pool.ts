@@ -3,7 +3,7 @@ import { randomIndex } from '@align2speak/contracts';
 import { readPrompts, type Prompt as Text } from '@align2speak/data';
 import { encodeIpa } from '@align2speak/text';
 import { type CodedUtterance, Voices } from '@align2speak/tts';
-import { codedCorpus } from './coded-corpus.js';
+import { codedCorpus, requireManifests } from './coded-corpus.js';
 import type { RolloutPrompt } from './rollouts.js';
 
 /** Where prompts come from: texts and voices that need have nothing to do with each other. */
@@ -30,6 +30,7 @@ export class PromptPool {
   /** @throws DataError as the manifests do. */
   static async open({ texts, voices, validation, codec, contextFrames }: PoolSettings): Promise<PromptPool> {
     const lines = (await Promise.all(texts.map((path) => readPrompts(path)))).flat();
+    await requireManifests(voices, validation);
     const [speech, held] = [
       await Speech.open(voices, codec, contextFrames),
       await Speech.open(validation, codec, contextFrames),

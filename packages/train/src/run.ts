@@ -1,6 +1,6 @@
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigError } from '@align2speak/contracts';
+import { Align2SpeakError, ConfigError, DataError } from '@align2speak/contracts';
 import { EventWriter } from '@align2speak/report';
 import { writeFlushed } from '@align2speak/weights';
 import { Checkpoints } from './checkpoint.js';
@@ -31,35 +31,50 @@ export class Run {
     await mkdir(folder, { recursive: true });
     const path = join(folder, 'config.json');
     const text = `${JSON.stringify(config, null, 2)}\n`;
-    const before = await readFile(path, 'utf8').catch(() => undefined);
-    const began = before !== undefined && (await run.checkpoints.list()).length > 0;
+    const began = (await run.checkpoints.list()).length > 0;
     if (began && !resume) {
       const hint = 'add --resume to continue it, or name another folder with --out';
       throw new ConfigError({ where: folder, what: '--out', expected: 'a new folder', got: 'one with a run', hint });
     }
-    if (began && before !== text) {
-      const what = differingField(JSON.parse(before), JSON.parse(text));
-      const hint = 'a run continues under the configuration that it began with; name another folder with --out';
-      throw new ConfigError({ where: path, what, expected: 'the value that the run began with', got: 'another', hint });
-    }
-    await writeFlushed(path, text);
+    if (began) await run.#requireSame(path, JSON.parse(text));
+    else await writeFlushed(path, text);
+    await removeLeftovers(folder);
+    await removeLeftovers(run.checkpoints.folder);
     return run;
+  }
+
+  async #requireSame(path: string, config: unknown): Promise<void> {
+    const text = await readFile(path, 'utf8').catch((cause) => {
+      const expected = 'the configuration of the run';
+      throw new ConfigError({ where: path, what: 'file', expected, got: cause.code, cause });
+    });
+    const what = differingField(JSON.parse(text), config);
+    if (what === undefined) return;
+    const hint = 'a run continues under the configuration that it began with; name another folder with --out';
+    throw new ConfigError({ where: path, what, expected: 'the value that the run began with', got: 'another', hint });
   }
 
   path(...parts: string[]): string {
     return join(this.folder, ...parts);
   }
 
-  /** Appends one line of metrics, and the same as TensorBoard scalars. */
+  /** Appends one line of metrics, and the same as TensorBoard scalars. @throws DataError where the disk refuses. */
   async log(step: number, metrics: Metrics): Promise<void> {
     const time = (Date.now() - this.#started) / 1000;
-    await appendFile(this.path('metrics.jsonl'), `${JSON.stringify({ step, time, ...metrics })}\n`);
-    this.#events ??= await EventWriter.open(this.folder, { resumeStep: this.#firstStep });
-    await this.#events.scalars(step, Date.now() / 1000, metrics);
+    const path = this.path('metrics.jsonl');
+    try {
+      await appendFile(path, `${JSON.stringify({ step, time, ...metrics })}\n`);
+      this.#events ??= await EventWriter.open(this.folder, { resumeStep: this.#firstStep });
+      await this.#events.scalars(step, Date.now() / 1000, metrics);
+    } catch (cause) {
+      const got = (cause as NodeJS.ErrnoException).code;
+      if (cause instanceof Align2SpeakError || got === undefined) throw cause;
+      throw new DataError({ where: path, what: 'file', expected: 'to be written', got, cause });
+    }
   }
 
-  /** Forgets what was logged after `step`, so that a resumed run logs each update once. */
-  async rewind(step: number): Promise<void> {
+  /** Forgets what was logged after `step`, so that a resumed run logs each update once; without a step, everything. */
+  async rewind(step = -1): Promise<void> {
     const path = this.path('metrics.jsonl');
     const text = await readFile(path, 'utf8').catch(() => '');
     const lines = text.split('\n').filter((line) => line.endsWith('}') && JSON.parse(line).step <= step);
@@ -75,8 +90,15 @@ export class Run {
   }
 }
 
+/** What a killed process was writing. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [] as string[]))
+    if (/\.[0-9a-f]{12}\.tmp(\.old)?$/.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+}
+
 /** Path of the first field in which two configurations differ. */
-function differingField(a: unknown, b: unknown, path = ''): string {
+function differingField(a: unknown, b: unknown, path = ''): string | undefined {
+  if (JSON.stringify(a) === JSON.stringify(b)) return undefined;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return path;
   for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
     const [left, right] = [(a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]];

@@ -64,9 +64,12 @@ export async function train(name: StageName, { config: file, set = [], out, resu
   await setThreads(loop.threads);
   const run = await Run.open(out, { stage: name, ...(config as object) }, resume !== false);
   await writeFlushed(join(out, 'config.yaml'), stringify(config));
+  const from = typeof resume === 'string' ? resume : undefined;
+  const found = await run.checkpoints.verify(from);
+  if (resume !== false && !found) console.error(`${out}: no checkpoint to resume from: the run begins anew`);
   const opened = await open(config);
   try {
-    await runStage(opened, run, loop, typeof resume === 'string' ? resume : undefined);
+    await runStage(opened, run, loop, from);
   } finally {
     await opened.close?.();
     opened.model.dispose();

@@ -1,5 +1,6 @@
-import { ConfigError, parseConfig, ttsConfig } from '@align2speak/contracts';
-import { BatchSampler } from '@align2speak/data';
+import { loadCodec } from '@align2speak/codec';
+import { ConfigError, parseConfig, requireSameCodes, ttsConfig } from '@align2speak/contracts';
+import { BatchSampler, readManifest } from '@align2speak/data';
 import { Optimizer, Tts } from '@align2speak/native';
 import {
   alignmentTargets,
@@ -12,7 +13,7 @@ import {
 } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
-import { codedCorpus } from './coded-corpus.js';
+import { codedCorpus, requireManifests } from './coded-corpus.js';
 import { loopFields } from './config.js';
 import type { Stage } from './loop.js';
 import type { Metrics } from './run.js';
@@ -50,13 +51,16 @@ export type SupervisedTraining = z.infer<typeof supervisedTraining>;
 
 /** Trains the text-to-codes model on paired speech: pretraining, and fine-tuning with `init`. */
 export async function supervisedStage(name: string, config: SupervisedTraining): Promise<Stage> {
+  const manifests = config.train.map(({ manifest }) => manifest);
+  await requireManifests(manifests, config.validation);
+  await requireLanguages(config);
   const model = await startingModel(config);
+  const codec = await loadCodec(config.codec);
+  requireSameCodes(model.config, codec.config, config.init ?? 'model');
+  codec.dispose();
   const { beta1, beta2, weightDecay } = config;
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
-  const parts = await loadEach(
-    config.train.map(({ manifest }) => manifest),
-    config.codec,
-  );
+  const parts = await loadEach(manifests, config.codec);
   const corpus = parts.flat();
   const validation = (await loadEach(config.validation, config.codec)).map((part) =>
     part.slice(0, config.validationItems),
@@ -104,6 +108,16 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
     save: async (folder) =>
       writeModelFolder(folder, await model.state(), { kind: 'tts', config: model.config, storage: 'F32' }),
   };
+}
+
+/** @throws ConfigError where the best model is to be selected by a language that no validation manifest has. */
+async function requireLanguages({ selectBy, validation }: SupervisedTraining): Promise<void> {
+  const utterances = (await Promise.all(validation.map((path) => readManifest(path)))).flat();
+  const languages = new Set(utterances.map(({ lang }) => lang));
+  const missing = selectBy.find((lang) => !languages.has(lang));
+  if (missing === undefined) return;
+  const expected = `languages of the validation manifests (${[...languages].join(', ')})`;
+  throw new ConfigError({ where: 'configuration', what: 'selectBy', expected, got: missing });
 }
 
 async function startingModel({ init, model, seed }: SupervisedTraining): Promise<Tts> {
