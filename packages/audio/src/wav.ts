@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { DataError } from '@align2speak/contracts';
 import { writeWhole } from './whole-file.js';
 
@@ -11,9 +12,10 @@ export interface AudioClip {
 /**
  * Reads a mono WAV file of 16, 24 or 32-bit PCM or 32 or 64-bit float.
  *
- * @throws DataError, naming file and byte, where it cannot be read, is damaged, cut short, of several channels or of another format.
+ * @param sampleRate Hz that it must have; default: any
+ * @throws DataError, naming file and byte, where it cannot be read, is damaged, cut short, of several channels, of another format or rate.
  */
-export async function readWav(path: string): Promise<AudioClip> {
+export async function readWav(path: string, { sampleRate }: { sampleRate?: number } = {}): Promise<AudioClip> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -21,7 +23,11 @@ export async function readWav(path: string): Promise<AudioClip> {
     const got = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new DataError({ where: path, what: 'file', expected: 'a readable WAV file', got, cause });
   }
-  return decodeWav(bytes, path);
+  const clip = decodeWav(bytes, path);
+  if (sampleRate === undefined || clip.sampleRate === sampleRate) return clip;
+  const [expected, got] = [sampleRate, clip.sampleRate].map((rate) => `${rate} Hz`) as [string, string];
+  const hint = `convert it, e.g. sox ${basename(path)} -r ${sampleRate} new.wav`;
+  throw new DataError({ where: path, what: 'sample rate', expected, got, hint });
 }
 
 /** Writes 16-bit PCM whole or not at all; samples beyond [-1, 1] are clipped. @throws DataError as {@link encodeWav} does. */

@@ -1,9 +1,9 @@
 import { readWav, resample, writeWav } from '@align2speak/audio';
 import { decodeCodes, encodeWavs, loadCodec } from '@align2speak/codec';
-import { DataError, sliceCodes } from '@align2speak/contracts';
+import { DataError, requireSameCodes, sliceCodes } from '@align2speak/contracts';
 import { encodeIpa, Phonemizer } from '@align2speak/text';
 import { loadTts, sampleCodes } from '@align2speak/tts';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 
 interface SynthesizeOptions {
   model: string;
@@ -13,11 +13,11 @@ interface SynthesizeOptions {
   ipa?: string;
   lang?: string;
   out: string;
-  seed: string;
-  temperature: string;
-  guidance: string;
-  contextFrames: string;
-  maxFrames: string;
+  seed: number;
+  temperature: number;
+  guidance: number;
+  contextFrames: number;
+  maxFrames: number;
 }
 
 /** `align2speak synthesize`: a text in the voice of a recording, as a WAV file. */
@@ -31,18 +31,28 @@ export function synthesizeCommand(): Command {
     .option('--lang <code>', 'language of the text')
     .option('--ipa <ipa>', 'what to say, as IPA')
     .option('--out <wav>', 'file to write', 'speech.wav')
-    .option('--seed <number>', 'of the sampler', '1')
-    .option('--temperature <number>', 'of the sampler; 0: the likeliest', '0.7')
-    .option('--guidance <scale>', '1: off; higher follows text and voice more closely, at twice the work', '1')
-    .option('--context-frames <frames>', 'codec frames of the voice prompt', '20')
-    .option('--max-frames <frames>', 'longest speech', '300')
+    .option('--seed <number>', 'of the sampler', atLeast(0, true), 1)
+    .option('--temperature <number>', 'of the sampler; 0: the likeliest', atLeast(0), 0.7)
+    .option('--guidance <scale>', '1: off; higher follows text and voice more closely, at twice the work', atLeast(1), 1)
+    .option('--context-frames <frames>', 'codec frames of the voice prompt', atLeast(1, true), 20)
+    .option('--max-frames <frames>', 'longest speech', atLeast(8, true), 300)
     .action(synthesize);
 }
+
+/** Reads an option's number. */
+const atLeast = (least: number, whole = false) => {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && value >= least && value < 1e9 && (!whole || Number.isInteger(value))) return value;
+    throw new InvalidArgumentError(`expected a${whole ? ' whole' : ''} number of at least ${least}, got '${text}'`);
+  };
+};
 
 async function synthesize(options: SynthesizeOptions): Promise<void> {
   const { model: modelFolder, codec: codecFolder, voice: voicePath, out } = options;
   const tokens = encodeIpa(await ipaOf(options));
   const [model, codec] = await Promise.all([loadTts(modelFolder), loadCodec(codecFolder)]);
+  requireSameCodes(model.config, codec.config, modelFolder);
   const { sampleRate } = codec.config;
   const recording = await readWav(voicePath);
   const samples =
@@ -50,12 +60,12 @@ async function synthesize(options: SynthesizeOptions): Promise<void> {
       ? recording.samples
       : await resample(recording.samples, recording.sampleRate, sampleRate);
   const [codes] = await encodeWavs(codec, [samples]);
-  const voice = sliceCodes(codes!, 0, Math.min(codes!.frames, Number(options.contextFrames)));
-  const sampling = { temperature: Number(options.temperature), guidance: Number(options.guidance), minFrames: 4 };
+  const voice = sliceCodes(codes!, 0, Math.min(codes!.frames, options.contextFrames));
+  const sampling = { temperature: options.temperature, guidance: options.guidance, minFrames: 4 };
   const [sample] = await sampleCodes(model, [{ tokens, voice }], {
-    seed: Number(options.seed),
+    seed: options.seed,
     sampling,
-    maxFrames: Number(options.maxFrames),
+    maxFrames: options.maxFrames,
   });
   const [wav] = await decodeCodes(codec, [sample!.codes]);
   await writeWav(out, wav!, sampleRate);

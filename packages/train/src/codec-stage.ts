@@ -1,9 +1,10 @@
 import { readWav } from '@align2speak/audio';
-import { ConfigError, codecConfig, randomIndex } from '@align2speak/contracts';
+import { codecConfig, randomIndex } from '@align2speak/contracts';
 import { readManifest } from '@align2speak/data';
 import { Codec, Optimizer, Tensor } from '@align2speak/native';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
+import { requireManifests } from './coded-corpus.js';
 import { loopFields } from './config.js';
 import type { Phases, Stage } from './loop.js';
 
@@ -30,7 +31,9 @@ export type CodecTraining = z.infer<typeof codecTraining>;
 
 /** Trains the codec on random crops: spectral losses, no discriminator. */
 export async function codecStage(config: CodecTraining): Promise<Stage> {
-  const [train, validation] = await Promise.all([config.train, config.validation].map(loadSpeech));
+  await requireManifests(config.train, config.validation);
+  const { sampleRate } = config.model;
+  const [train, validation] = [await loadSpeech(config.train, sampleRate), await loadSpeech(config.validation, sampleRate)];
   const codec = await Codec.create(config.model, { seed: config.seed });
   const { beta1, beta2, weightDecay, loss } = config;
   const optimizer = Optimizer.create(codec, { beta1, beta2, weightDecay });
@@ -48,13 +51,13 @@ export async function codecStage(config: CodecTraining): Promise<Stage> {
     model: codec,
     optimizer,
     async step(step: number, phases: Phases) {
-      const wav = await phases.time('data', () => crops(train!, config.items, [config.seed, step]));
+      const wav = await phases.time('data', () => crops(train, config.items, [config.seed, step]));
       const { value } = await phases.time('train', () => pass(wav));
       return { metrics: { loss: value } };
     },
     async validate() {
       // The same crops each time; their gradients are dropped.
-      const { value, entropy } = await pass(await crops(validation!, config.validationItems, [0]));
+      const { value, entropy } = await pass(await crops(validation, config.validationItems, [0]));
       await codec.zeroGrad();
       return { score: value, metrics: { 'validation/loss': value, 'validation/codeEntropyBits': entropy } };
     },
@@ -66,13 +69,11 @@ export async function codecStage(config: CodecTraining): Promise<Stage> {
   };
 }
 
-/** Every utterance of some manifests as samples. @throws ConfigError when there is none. */
-export async function loadSpeech(manifests: readonly string[]): Promise<Float32Array[]> {
+/** Every utterance of some manifests as samples. @throws DataError, naming the file, where one has another sample rate. */
+async function loadSpeech(manifests: readonly string[], sampleRate: number): Promise<Float32Array[]> {
   const utterances = (await Promise.all(manifests.map((path) => readManifest(path)))).flat();
-  if (utterances.length === 0)
-    throw new ConfigError({ where: manifests.join(', '), what: 'manifest', expected: 'utterances', got: 'none' });
   const wavs: Float32Array[] = [];
-  for (const { audioPath } of utterances) wavs.push((await readWav(audioPath)).samples);
+  for (const { audioPath } of utterances) wavs.push((await readWav(audioPath, { sampleRate })).samples);
   return wavs;
 }
 

@@ -1,5 +1,5 @@
 import { loadCodec } from '@align2speak/codec';
-import { type Codes, DataError, randomIndex, randomOrder, unstackCodes } from '@align2speak/contracts';
+import { type Codes, DataError, randomIndex, randomOrder, requireSameCodes, unstackCodes } from '@align2speak/contracts';
 import { type Codec, Optimizer, ops, type Sampling, Tensor, type Tts } from '@align2speak/native';
 import { type Candidate, type PreferencePairs, preferencePairs } from '@align2speak/rl';
 import { batchTensors, disposeTensors, loadTts } from '@align2speak/tts';
@@ -54,12 +54,13 @@ interface Pair {
 /** Direct preference optimisation on pairs of the model's own samples, made once before the first update. */
 export async function dpoStage(config: DpoTraining): Promise<Stage> {
   const [model, codec] = await Promise.all([loadTts(config.init), loadCodec(config.codec)]);
+  requireSameCodes(model.config, codec.config, config.init);
   const { beta1, beta2, weightDecay, seed } = config;
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
-  const pool = await PromptPool.open(config);
   const judges = await JudgedRewards.open(config.rewards, codec.config.sampleRate);
+  const pool = await judges.closeOnFailure(PromptPool.open(config));
   // The same pairs on resume: they follow from the configuration and the initial weights, which the model still has here.
-  const { pairs, counts } = await makePairs({ model, codec, judges, config }, pool);
+  const { pairs, counts } = await judges.closeOnFailure(makePairs({ model, codec, judges, config }, pool));
   return {
     name: 'dpo',
     model,

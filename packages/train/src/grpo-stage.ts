@@ -1,5 +1,5 @@
-import { loadCodec } from '@align2speak/codec';
-import { randomAt, randomIndex } from '@align2speak/contracts';
+import { hopLengthOf, loadCodec } from '@align2speak/codec';
+import { randomAt, randomIndex, requireSameCodes } from '@align2speak/contracts';
 import { type Codec, Optimizer, type Sampling, Tensor, type Tts } from '@align2speak/native';
 import type { Reference, Scores } from '@align2speak/rewards';
 import { type AdvantageStats, type AlarmMetrics, type AlarmState, Alarms } from '@align2speak/rl';
@@ -54,17 +54,20 @@ export type GrpoTraining = z.infer<typeof grpoTraining>;
 /** Aligns a model with rewards: rollouts, judges, advantages, one policy-gradient update each step. */
 export async function grpoStage(config: GrpoTraining): Promise<Stage> {
   const [model, codec] = await Promise.all([loadTts(config.init), loadCodec(config.codec)]);
+  requireSameCodes(model.config, codec.config, config.init);
   const { beta1, beta2, weightDecay } = config;
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
-  const pool = await PromptPool.open(config);
+  // Before the pool, which may have speech to encode.
   const judges = await JudgedRewards.open(config.rewards, codec.config.sampleRate);
+  const pool = await judges.closeOnFailure(PromptPool.open(config));
   const trainer: Trainer = { model, codec, judges, config };
   let alarms = new Alarms();
   return {
     name: 'grpo',
     model,
     optimizer,
-    async step(step, phases) {
+    async step(step, phases, logged) {
+      const start = performance.now();
       const guided = randomAt(config.seed, step, 0) < config.guidance.share;
       const sampling = samplingOf(config, guided ? config.guidance.scale : 1);
       const prompts = await Promise.all(
@@ -87,7 +90,12 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
         metrics[`alarm/${alarm.rule}`] = 1;
         console.error(`\nalarm at update ${step + 1}: ${alarm.rule}: ${alarm.message}`);
       }
-      return { metrics: { ...metrics, ...learnt }, skip: !valid.includes(1) };
+      const skip = !valid.includes(1);
+      if (logged && !skip) Object.assign(metrics, await gradientShares(model));
+      const frames = rollouts.reduce((sum, each) => sum + each.frames.reduce((a, b) => a + b, 0), 0);
+      const audioSec = (frames * hopLengthOf(codec)) / codec.config.sampleRate;
+      metrics.xRealTime = (1000 * audioSec) / (performance.now() - start);
+      return { metrics: { ...metrics, ...learnt }, skip };
     },
     async validate() {
       const prompts = await pool.validation(config.validationItems);
@@ -145,7 +153,10 @@ async function rollAndJudge(
     sampleIds.dispose();
     rollouts.push(rolled);
     const references = chunk.flatMap(({ reference }) => new Array<Reference>(group).fill(reference));
-    judged.push(judges.score(rolled.wavs, references));
+    const scored = judges.score(rolled.wavs, references);
+    // A failure is thrown where it is awaited, not before.
+    scored.catch(() => {});
+    judged.push(scored);
   }
   const parts = await phases.time('judges', () => Promise.all(judged));
   const names = Object.keys(parts[0]!.values);
@@ -182,6 +193,20 @@ async function learn(
     disposeTensors(each.batch, each, result, { part, mask });
   }
   return { 'policy/loss': loss, 'policy/logprobGap': gap, 'policy/outsideSupport': outside };
+}
+
+/** What each codebook's head has of the norm of all heads' gradients. */
+async function gradientShares(model: Tts): Promise<Metrics> {
+  const { codebooks, frameStacking, vocab, dModel } = model.config;
+  const grads = await model.gradients();
+  const head = await grads['final_proj.weight']!.toArray();
+  disposeTensors(grads);
+  const squares = new Float64Array(codebooks);
+  // Heads of stacked frames come frame by frame.
+  for (let row = 0; row < codebooks * frameStacking; row++)
+    for (let i = row * vocab * dModel; i < (row + 1) * vocab * dModel; i++) squares[row % codebooks]! += head[i]! ** 2;
+  const total = Math.sqrt(squares.reduce((a, b) => a + b, 0));
+  return Object.fromEntries(Array.from(squares, (square, k) => [`gradShare/${k}`, Math.sqrt(square) / total]));
 }
 
 function samplingOf({ temperature, topK, topP, minFrames }: GrpoTraining, guidance: number): Sampling {

@@ -1,8 +1,12 @@
-import { ConfigError } from '@align2speak/contracts';
+import { ConfigError, DataError } from '@align2speak/contracts';
+import { readManifest } from '@align2speak/data';
 import {
   cerReward,
+  type Judge,
   loadReward,
+  measurePace,
   openJudge,
+  paceReward,
   qualityReward,
   type Reference,
   type Reward,
@@ -14,7 +18,6 @@ import {
   type AdvantageInput,
   type Advantages,
   composeAdvantages,
-  measureAnchors,
   piecewiseLinear,
 } from '@align2speak/rl';
 import { z } from 'zod';
@@ -22,8 +25,13 @@ import type { Metrics } from './run.js';
 
 /** One reward of a GRPO or DPO run. */
 export const rewardSetting = z.strictObject({
-  use: z.string().describe('cer, ssim or quality with a judge, or the file of a reward of your own (.js, .mjs).'),
+  use: z
+    .string()
+    .describe(
+      'cer, ssim or quality with a judge; pace with recordings; or the file of a reward of your own (.js, .mjs).',
+    ),
   judge: z.string().optional().describe('ONNX file of the judge.'),
+  recordings: z.string().optional().describe('Manifest whose speaking rate pace holds samples to.'),
   name: z.string().optional().describe('In logs; default what it uses.'),
   weight: z.number().min(0).default(0).describe('0: watched, never rewarded.'),
   worst: z.number().optional().describe('Value that earns 0; default the worse end of its range.'),
@@ -39,6 +47,8 @@ type Values = Readonly<Record<string, Float64Array>>;
 export class JudgedRewards {
   readonly #rewards: { reward: Reward; setting: RewardSetting }[];
   readonly #sampleRate: number;
+  /** Rewards of which a failure has been reported. */
+  readonly #complained = new Set<string>();
   #means: Record<string, number>;
 
   private constructor(rewards: { reward: Reward; setting: RewardSetting }[], sampleRate: number) {
@@ -52,8 +62,13 @@ export class JudgedRewards {
     const rewards: { reward: Reward; setting: RewardSetting }[] = [];
     try {
       for (const setting of settings) {
-        const reward = await openReward(setting, sampleRate);
-        rewards.push({ reward: setting.name ? { ...reward, name: setting.name } : reward, setting });
+        const opened = await openReward(setting, sampleRate);
+        const reward = setting.name ? { ...opened, name: setting.name } : opened;
+        rewards.push({ reward, setting });
+        if (rewards.some((other) => other.reward !== reward && other.reward.name === reward.name)) {
+          const hint = 'give one of them another name';
+          throw new ConfigError({ where: 'rewards', what: reward.name, expected: 'one of this name', got: 'two', hint });
+        }
       }
     } catch (error) {
       for (const { reward } of rewards) await reward.close?.();
@@ -62,10 +77,16 @@ export class JudgedRewards {
     return new JudgedRewards(rewards, sampleRate);
   }
 
-  /** Scores waveforms against their references. */
-  score(wavs: readonly Float32Array[], references: readonly Reference[]): Promise<Scores> {
+  /** Scores waveforms against their references; says on stderr what the first failure of each reward was. */
+  async score(wavs: readonly Float32Array[], references: readonly Reference[]): Promise<Scores> {
     const rewards = this.#rewards.map(({ reward }) => reward);
-    return scoreAll(rewards, { wavs, sampleRate: this.#sampleRate, references });
+    const scores = await scoreAll(rewards, { wavs, sampleRate: this.#sampleRate, references });
+    for (const [name, { count, first }] of Object.entries(scores.failures)) {
+      if (this.#complained.has(name)) continue;
+      this.#complained.add(name);
+      console.error(`\nreward ${name} failed on ${count} of ${wavs.length} samples: ${first}`);
+    }
+    return scores;
   }
 
   /** Mean raw value of each reward, and how many samples it failed on. */
@@ -82,6 +103,8 @@ export class JudgedRewards {
   /**
    * Advantages of P·G samples: each reward mapped to [0, 1] by its anchors (worst 0, the base model's mean 0.5, best 1), then
    * combined. The first call measures the means.
+   *
+   * @throws DataError where a weighted reward has no value to measure its mean from.
    */
   advantages(values: Values, settings: Omit<AdvantageInput, 'rewards' | 'weights'>): Advantages {
     const rewards: Record<string, Float64Array> = {};
@@ -90,10 +113,15 @@ export class JudgedRewards {
       const { name, direction, range } = reward;
       const [bad, good] = direction === 'higher' ? range : [range[1], range[0]];
       const [worst, best] = [setting.worst ?? bad, setting.best ?? good];
-      this.#means[name] ??= meanAnchor(values[name]!, { direction, worst, best });
-      const mean = this.#means[name];
-      rewards[name] = values[name]!.map((value) => piecewiseLinear(value, { worst, mean, best }));
       weights[name] = setting.weight;
+      const found = this.#means[name] ?? meanAnchor(values[name]!, worst, best);
+      if (found !== undefined) this.#means[name] = found;
+      else if (setting.weight > 0) {
+        const got = `none among ${values[name]!.length}`;
+        throw new DataError({ where: 'rewards', what: name, expected: 'a value to measure its mean from', got });
+      }
+      const mean = found ?? (worst + best) / 2;
+      rewards[name] = values[name]!.map((value) => piecewiseLinear(value, { worst, mean, best }));
     }
     return composeAdvantages({ rewards, weights, ...settings });
   }
@@ -119,40 +147,71 @@ export class JudgedRewards {
     this.#means = { ...means };
   }
 
+  /** What `work` gives; where it fails, the judges are closed first. */
+  async closeOnFailure<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
   async close(): Promise<void> {
     for (const { reward } of this.#rewards) await reward.close?.();
   }
 }
 
-/** The mean of the base model's values, kept away from the ends so that both slopes exist. */
-function meanAnchor(
-  values: Float64Array,
-  { direction, worst, best }: { direction: 'higher' | 'lower'; worst: number; best: number },
-): number {
-  const { mean } = measureAnchors(values, { direction, worst, best });
-  return mean;
+/**
+ * Mean of the base model's values between the anchors, a hundredth of their distance away from either, so that both slopes
+ * exist; undefined without a value.
+ */
+function meanAnchor(values: Float64Array, worst: number, best: number): number | undefined {
+  const known = values.filter(Number.isFinite);
+  if (known.length === 0) return undefined;
+  const [low, high] = [Math.min(worst, best), Math.max(worst, best)];
+  const within = (value: number, margin: number) => Math.min(Math.max(value, low + margin), high - margin);
+  const mean = known.reduce((sum, value) => sum + within(value, 0), 0) / known.length;
+  return within(mean, (high - low) / 100);
 }
 
-async function openReward({ use, judge }: RewardSetting, sampleRate: number): Promise<Reward> {
-  if (/\.m?js$/.test(use)) {
-    if (judge === undefined) return loadReward(use, { sampleRate });
-    throw new ConfigError({
-      where: 'rewards',
-      what: `judge of ${use}`,
-      expected: 'none: it opens its own',
-      got: judge,
-    });
-  }
-  if (judge === undefined)
-    throw new ConfigError({ where: 'rewards', what: `judge of ${use}`, expected: 'an ONNX file', got: 'nothing' });
+async function openReward({ use, judge, recordings }: RewardSetting, sampleRate: number): Promise<Reward> {
+  const needs = (what: string, value: string | undefined, expected: string): string => {
+    if (value !== undefined) return value;
+    throw new ConfigError({ where: 'rewards', what: `${what} of ${use}`, expected, got: 'nothing' });
+  };
+  const unused = use === 'pace' ? judge : /^(cer|ssim|quality)$/.test(use) ? recordings : (judge ?? recordings);
+  if (unused !== undefined)
+    throw new ConfigError({ where: 'rewards', what: use, expected: 'no such file beside it', got: unused });
   switch (use) {
     case 'cer':
-      return cerReward(await openJudge(judge, { kind: 'recogniser' }));
+      return cerReward(await openJudgeAt(needs('judge', judge, 'an ONNX file'), 'recogniser', sampleRate));
     case 'ssim':
-      return ssimReward(await openJudge(judge, { kind: 'speaker' }));
+      return ssimReward(await openJudgeAt(needs('judge', judge, 'an ONNX file'), 'speaker', sampleRate));
     case 'quality':
-      return qualityReward(await openJudge(judge, { kind: 'quality' }));
+      return qualityReward(await openJudgeAt(needs('judge', judge, 'an ONNX file'), 'quality', sampleRate));
+    case 'pace':
+      return paceReward(measurePace(await readManifest(needs('recordings', recordings, 'a manifest'))));
     default:
-      throw new ConfigError({ where: 'rewards', what: 'use', expected: 'cer, ssim, quality or a .js file', got: use });
+      if (/\.m?js$/.test(use)) return loadReward(use, { sampleRate });
+      throw new ConfigError({
+        where: 'rewards',
+        what: 'use',
+        expected: 'cer, ssim, quality, pace or a .js file',
+        got: use,
+      });
   }
+}
+
+/** A judge of sound at this rate. @throws as openJudge; ConfigError where it hears another. */
+async function openJudgeAt<Kind extends 'recogniser' | 'speaker' | 'quality'>(
+  path: string,
+  kind: Kind,
+  sampleRate: number,
+): Promise<Judge<Kind>> {
+  const judge = await openJudge(path, { kind });
+  if (judge.info.sampleRate === sampleRate) return judge;
+  await judge.close();
+  const expected = `${sampleRate} Hz, as the codec has`;
+  throw new ConfigError({ where: path, what: 'sampleRate', expected, got: `${judge.info.sampleRate} Hz` });
 }

@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readWav } from '@align2speak/audio';
 import { encodeWavs, loadCodec } from '@align2speak/codec';
-import { type Codes, DataError, randomIndex, sliceCodes } from '@align2speak/contracts';
+import { type Codes, randomIndex, sliceCodes } from '@align2speak/contracts';
 import { readManifest, type Utterance } from '@align2speak/data';
 import { encodeIpa } from '@align2speak/text';
 import { openSafetensors, writeSafetensors } from '@align2speak/weights';
@@ -70,40 +70,20 @@ async function encodeAll(
     for (let begin = 0; begin < utterances.length; begin += chunk) {
       const wavs = [];
       for (const { audioPath } of utterances.slice(begin, begin + chunk))
-        wavs.push(await readAt(audioPath, codec.config.sampleRate));
+        wavs.push((await readWav(audioPath, { sampleRate: codec.config.sampleRate })).samples);
       codes.push(...(await encodeWavs(codec, wavs)));
       onProgress(codes.length, utterances.length);
     }
   } finally {
     codec.dispose();
   }
-  const total = codes.reduce((sum, { data }) => sum + data.length, 0);
-  const all = new Int16Array(total);
-  let at = 0;
-  for (const { data } of codes) {
-    all.set(data, at);
-    at += data.length;
-  }
+  const all = Int32Array.from(codes.flatMap(({ data }) => [...data]));
   await mkdir(dirname(cache), { recursive: true });
   await writeSafetensors(cache, [
-    { name: 'codes', dtype: 'I16', shape: [total], data: all },
+    { name: 'codes', dtype: 'I32', shape: [all.length], data: all },
     { name: 'frames', dtype: 'I32', shape: [codes.length], data: Int32Array.from(codes, ({ frames }) => frames) },
   ]);
   return codes;
-}
-
-/** Samples of a file that must have this rate. */
-async function readAt(path: string, sampleRate: number): Promise<Float32Array> {
-  const wav = await readWav(path);
-  if (wav.sampleRate === sampleRate) return wav.samples;
-  const hint = `convert it, e.g. sox ${basename(path)} -r ${sampleRate} new.wav`;
-  throw new DataError({
-    where: path,
-    what: 'sample rate',
-    expected: `${sampleRate} Hz`,
-    got: `${wav.sampleRate} Hz`,
-    hint,
-  });
 }
 
 /** Finds voice prompts: some other speech of the same speaker, cut to a number of frames. */
