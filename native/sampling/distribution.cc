@@ -90,13 +90,54 @@ A2S_INLINE T heaviest(const T* z, const T* w, int64_t V, T from, T top, T target
   return b.low;
 }
 
+/** z = logits / temperature, -inf where forbidden. Returns the largest, passing over NaN. */
 template <class T>
-A2S_INLINE Distribution<T> describe(const T* z, T* w, int64_t V, const SamplingRule& rule) {
+A2S_INLINE T scale(const T* logits, T* z, int64_t V, const SamplingRule& rule) {
+  const T inverse = static_cast<T>(1 / rule.temperature);
+  const int32_t* allowed = rule.allowed;
+  T top = -kInf<T>;
+  if (allowed) {
+#pragma omp simd reduction(max : top)
+    for (int64_t i = 0; i < V; ++i) {
+      const T x = allowed[i] ? logits[i] * inverse : -kInf<T>;
+      z[i] = x;
+      top = x > top ? x : top;
+    }
+  } else {
+#pragma omp simd reduction(max : top)
+    for (int64_t i = 0; i < V; ++i) {
+      const T x = logits[i] * inverse;
+      z[i] = x;
+      top = x > top ? x : top;
+    }
+  }
+  return top;
+}
+
+/** Every id takes part: weights and both sums in one pass. */
+template <class T>
+A2S_INLINE Distribution<T> describe_all(const T* z, T* w, int64_t V, T top) {
+  T sum = 0, moment = 0;
+#pragma omp simd reduction(+ : sum, moment)
+  for (int64_t i = 0; i < V; ++i) {
+    // NaN where z is, or without a finite top, and then in the sums. The limit, whose weight is 0, keeps 0 * inf out.
+    const T d = z[i] - top, limited = d < T(-1000) ? T(-1000) : d;
+    const T e = math::exp(limited);
+    w[i] = e;
+    sum += e;
+    moment += e * limited;
+  }
+  const T log_sum = std::log(sum);
+  return {std::numeric_limits<T>::lowest(), top + log_sum, log_sum - moment / sum, top};
+}
+
+template <class T>
+A2S_INLINE Distribution<T> describe_kept(const T* z, T* w, int64_t V, const SamplingRule& rule) {
   const Range<T> range = range_of(z, V);
   const T top = range.top;
   if (!range.valid()) {
     const T nan = std::numeric_limits<T>::quiet_NaN();
-    return {nan, nan, nan};
+    return {nan, nan, nan, nan};
   }
   T cutoff = range.bottom;
   if (rule.top_k > 0 && rule.top_k < V) cutoff = kth_largest(z, V, rule.top_k, range);
@@ -117,17 +158,13 @@ A2S_INLINE Distribution<T> describe(const T* z, T* w, int64_t V, const SamplingR
     moment += w[i] > 0 ? w[i] * (z[i] - top) : T(0);
   }
   const T log_sum = std::log(sum);
-  return {cutoff, top + log_sum, log_sum - moment / sum};
+  return {cutoff, top + log_sum, log_sum - moment / sum, top};
 }
 
 template <class T>
-A2S_INLINE void scale(T* z, int64_t V, const SamplingRule& rule) {
-  const T inverse = static_cast<T>(1 / rule.temperature);
-  const int32_t* allowed = rule.allowed;
-  if (allowed)
-    for (int64_t i = 0; i < V; ++i) z[i] = allowed[i] ? z[i] * inverse : -kInf<T>;
-  else
-    for (int64_t i = 0; i < V; ++i) z[i] *= inverse;
+A2S_INLINE Distribution<T> describe(const T* logits, T* z, T* w, int64_t V, const SamplingRule& rule) {
+  const T top = scale(logits, z, V, rule);
+  return rule.truncates(V) ? describe_kept(z, w, V, rule) : describe_all(z, w, V, top);
 }
 
 template <class T>
@@ -169,9 +206,17 @@ A2S_INLINE int64_t invert(const T* w, int64_t V, double u) {
 }
 
 template <class T>
-A2S_INLINE int64_t first_maximum(const T* z, int64_t V) {
-  const Range<T> range = range_of(z, V);
-  return range.valid() ? std::find(z, z + V, range.top) - z : -1;
+A2S_INLINE int64_t position(const T* z, int64_t V, T value) {
+  constexpr int64_t kBlock = 64;
+  int64_t begin = 0;
+  for (; begin + kBlock <= V; begin += kBlock) {
+    int32_t found = 0;
+#pragma omp simd reduction(| : found)
+    for (int64_t i = begin; i < begin + kBlock; ++i) found |= z[i] == value;
+    if (found) break;
+  }
+  while (begin < V && z[begin] != value) ++begin;
+  return begin;
 }
 
 }  // namespace
@@ -179,20 +224,20 @@ A2S_INLINE int64_t first_maximum(const T* z, int64_t V) {
 A2S_CLONES void guide(float* z, const float* uncond, double g, int64_t V) { mix(z, uncond, g, V); }
 void guide(double* z, const double* uncond, double g, int64_t V) { mix(z, uncond, g, V); }
 
-A2S_CLONES void scale_logits(float* z, int64_t V, const SamplingRule& rule) { scale(z, V, rule); }
-void scale_logits(double* z, int64_t V, const SamplingRule& rule) { scale(z, V, rule); }
+A2S_CLONES void scale_logits(float* z, int64_t V, const SamplingRule& rule) { scale(z, z, V, rule); }
+void scale_logits(double* z, int64_t V, const SamplingRule& rule) { scale(z, z, V, rule); }
 
-A2S_CLONES Distribution<float> distribution_of(const float* z, float* w, int64_t V, const SamplingRule& rule) {
-  return describe(z, w, V, rule);
+A2S_CLONES Distribution<float> distribution_of(const float* logits, float* z, float* w, int64_t V, const SamplingRule& rule) {
+  return describe(logits, z, w, V, rule);
 }
-Distribution<double> distribution_of(const double* z, double* w, int64_t V, const SamplingRule& rule) {
-  return describe(z, w, V, rule);
+Distribution<double> distribution_of(const double* logits, double* z, double* w, int64_t V, const SamplingRule& rule) {
+  return describe(logits, z, w, V, rule);
 }
 
 A2S_CLONES int64_t draw(const float* w, int64_t V, double u) { return invert(w, V, u); }
 int64_t draw(const double* w, int64_t V, double u) { return invert(w, V, u); }
 
-A2S_CLONES int64_t argmax(const float* z, int64_t V) { return first_maximum(z, V); }
-int64_t argmax(const double* z, int64_t V) { return first_maximum(z, V); }
+A2S_CLONES int64_t find(const float* z, int64_t V, float value) { return position(z, V, value); }
+int64_t find(const double* z, int64_t V, double value) { return position(z, V, value); }
 
 }  // namespace a2s

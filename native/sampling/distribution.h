@@ -19,6 +19,8 @@ struct SamplingRule {
   int64_t top_k = 0;                 // 0: all ids
   double top_p = 1;                  // 1: all ids
   const int32_t* allowed = nullptr;  // [V], 0 = forbidden; absent: all allowed
+
+  bool truncates(int64_t V) const { return (top_k > 0 && top_k < V) || top_p < 1; }
 };
 
 /** What has to be known beside the scaled logits z: p[v] = z[v] >= cutoff ? e^(z[v] - log_norm) : 0. */
@@ -27,6 +29,7 @@ struct Distribution {
   T cutoff;    // at most the smallest kept z, above all others
   T log_norm;  // log sum_kept e^z; NaN when an allowed logit is NaN or +inf, or none is finite
   T entropy;   // nats; NaN with log_norm
+  T top;       // the largest z
 };
 
 /** z[V] = guidance * z + (1 - guidance) * uncond, in place. */
@@ -37,16 +40,17 @@ void guide(double* z, const double* uncond, double guidance, int64_t V);
 void scale_logits(float* z, int64_t V, const SamplingRule& rule);
 void scale_logits(double* z, int64_t V, const SamplingRule& rule);
 
-/** The distribution of scaled logits z[V]. weights[V] receives e^(z - max z), 0 outside the kept set. */
-Distribution<float> distribution_of(const float* z, float* weights, int64_t V, const SamplingRule& rule);
-Distribution<double> distribution_of(const double* z, double* weights, int64_t V, const SamplingRule& rule);
+/** The distribution of logits[V]. z[V] receives the scaled logits and may be `logits` itself; weights[V] receives
+ *  e^(z - max z), 0 outside the kept set. */
+Distribution<float> distribution_of(const float* logits, float* z, float* weights, int64_t V, const SamplingRule& rule);
+Distribution<double> distribution_of(const double* logits, double* z, double* weights, int64_t V, const SamplingRule& rule);
 
 /** The first id at which the cumulative sum of weights[V] exceeds u times their total; u in (0, 1). */
 int64_t draw(const float* weights, int64_t V, double u);
 int64_t draw(const double* weights, int64_t V, double u);
 
-/** Largest z[V]'s first position, or -1 when an element is NaN or +inf, or none is finite. */
-int64_t argmax(const float* z, int64_t V);
-int64_t argmax(const double* z, int64_t V);
+/** The first position of `value` in z[V]; V when it is not there. */
+int64_t find(const float* z, int64_t V, float value);
+int64_t find(const double* z, int64_t V, double value);
 
 }  // namespace a2s

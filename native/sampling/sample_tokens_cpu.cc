@@ -15,7 +15,7 @@ void forward(Call& c) {
   const int64_t R = logits.dim(0), V = logits.dim(1), per_sample = c.integer("rows_per_sample");
   const T *x = logits.as<T>(), *uncond = c.in[1] ? c.in[1].as<T>() : nullptr;
   const int32_t* sample = c.in[3].as<int32_t>();
-  int32_t* tokens = c.out[0].as<int32_t>();
+  int32_t *tokens = c.out[0].as<int32_t>(), *likeliest = c.out[3].as<int32_t>();
   T *logprobs = c.out[1].as<T>(), *entropy = c.out[2].as<T>();
   const double guidance = c.num("guidance"), temperature = c.num("temperature");
   const SamplingRule rule{temperature > 0 ? temperature : 1, c.integer("top_k"), c.num("top_p"),
@@ -27,17 +27,21 @@ void forward(Call& c) {
   c.ctx.pool.ranges(R, kRows, [&](int64_t begin, int64_t end) {
     T *z = scratch + begin / kRows * 2 * V, *weights = z + V;
     for (int64_t r = begin; r < end; ++r) {
-      std::copy_n(x + r * V, V, z);
-      if (uncond && guidance != 1) guide(z, uncond + r * V, guidance, V);
-      scale_logits(z, V, rule);
-      if (temperature == 0) {
-        tokens[r] = static_cast<int32_t>(argmax(z, V));
-        logprobs[r] = entropy[r] = 0;
-        continue;
+      const T* row = x + r * V;
+      if (uncond && guidance != 1) {
+        std::copy_n(row, V, z);
+        guide(z, uncond + r * V, guidance, V);
+        row = z;
       }
-      const Distribution<T> d = distribution_of(z, weights, V, rule);
+      const Distribution<T> d = distribution_of(row, z, weights, V, rule);
       if (d.log_norm != d.log_norm) {
         tokens[r] = -1;
+        continue;
+      }
+      likeliest[r] = static_cast<int32_t>(find(z, V, d.top));
+      if (temperature == 0) {
+        tokens[r] = likeliest[r];
+        logprobs[r] = entropy[r] = 0;
         continue;
       }
       const double u = rng.uniform(static_cast<uint64_t>(sample[r]), first + static_cast<uint64_t>(r % per_sample));

@@ -17,7 +17,7 @@ template <class T>
 struct Rows {
   const T *logits, *uncond;  // [R, V]; uncond null: no guidance
   const int32_t *allowed, *sample;
-  int32_t *tokens, *refusal;
+  int32_t *tokens, *likeliest, *refusal;
   T *logprobs, *entropy, *scratch;
   int64_t R, V, top_k, per_sample;
   uint64_t first;  // position of a sample's first row
@@ -140,10 +140,11 @@ __global__ void __launch_bounds__(kThreads, 4) draw_rows(const Rows<T> a) {
       if (writes) *a.refusal = 1;
       continue;
     }
+    int64_t at = V;
+    each(V, [&](int64_t i) { at = z[i] == top && i < at ? i : at; });
+    at = block_min(at);
+    if (writes) a.likeliest[r] = static_cast<int32_t>(at);
     if (a.greedy) {
-      int64_t at = V;
-      each(V, [&](int64_t i) { at = z[i] == top && i < at ? i : at; });
-      at = block_min(at);
       if (writes) a.tokens[r] = static_cast<int32_t>(at), a.logprobs[r] = a.entropy[r] = 0;
       continue;
     }
@@ -186,7 +187,7 @@ void forward(Call& c) {
   a.allowed = c.in[2] ? c.in[2].as<int32_t>() : nullptr;
   a.sample = c.in[3].as<int32_t>();
   a.tokens = c.out[0].as<int32_t>(), a.logprobs = c.out[1].as<T>(), a.entropy = c.out[2].as<T>();
-  a.refusal = refusal.word();
+  a.likeliest = c.out[3].as<int32_t>(), a.refusal = refusal.word();
   a.scratch = c.scratch<T>(blocks * 2 * V);
   a.R = R, a.V = V, a.top_k = c.integer("top_k"), a.per_sample = c.integer("rows_per_sample");
   a.first = static_cast<uint64_t>(c.integer("position")) * static_cast<uint64_t>(a.per_sample);

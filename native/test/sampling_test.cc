@@ -78,7 +78,7 @@ TEST(sample_frequencies_follow_the_distribution) {
 
 TEST(kept_set_is_what_sorting_keeps) {
   constexpr int64_t V = 97;
-  std::vector<float> z(V), weights(V);
+  std::vector<float> z(V), scaled(V), weights(V);
   for (uint64_t trial = 0; trial < 300; ++trial) {
     for (int64_t v = 0; v < V; ++v) {
       float x = static_cast<float>(4 * noise.normal(trial, v));
@@ -88,7 +88,7 @@ TEST(kept_set_is_what_sorting_keeps) {
     }
     const SamplingRule rule{1, static_cast<int64_t>(1 + trial % V),
                             trial % 2 ? 1.0 : 0.05 + 0.9 * noise.uniform(trial, 1000), nullptr};
-    const Distribution<float> d = distribution_of(z.data(), weights.data(), V, rule);
+    const Distribution<float> d = distribution_of(z.data(), scaled.data(), weights.data(), V, rule);
 
     std::vector<float> order = z;
     std::sort(order.begin(), order.end(), std::greater<>());

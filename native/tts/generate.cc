@@ -41,7 +41,7 @@ void check_samples(const Tensor& ids, int64_t count) {
 
 /** Tokens of one step, [running, K·S]. */
 struct Drawn {
-  Tensor tokens, logprobs, entropy;
+  Tensor tokens, logprobs, entropy, likeliest;
 };
 
 template <class T>
@@ -132,9 +132,8 @@ class Generator {
     const int64_t A = logits->value.dim(0), n = config_.step_tokens();
     Tensor rows = make_tensor(logits->value.data, logits->value.dtype, {A * n, config_.vocab});
     bind_endings(rows, n, step);
-    const Drawn likeliest = draw(tape, rows, step, 0, n, 0);
-    const Drawn sampled = s_.local ? draw_locally(tape, hidden, step) : draw(tape, rows, step, step, n, s_.sampling.temperature);
-    record(step, likeliest.tokens, sampled);
+    const Drawn drawn = draw(tape, rows, step, step, n, s_.local ? 0 : s_.sampling.temperature);
+    record(step, drawn.likeliest, s_.local ? draw_locally(tape, hidden, step) : drawn);
     room_.times.sample_ms += now_ms() - middle;
   }
 
@@ -187,14 +186,14 @@ class Generator {
                                {"position", double(position)},
                                {"rows_per_sample", double(per)}});
     auto shaped = [&](Var* v) { return make_tensor(v->value.data, v->value.dtype, {A, per}); };
-    return {shaped(out[0]), shaped(out[1]), shaped(out[2])};
+    return {shaped(out[0]), shaped(out[1]), shaped(out[2]), shaped(out[3])};
   }
 
   /** The local transformer's tokens, one head after another. */
   Drawn draw_locally(Tape& tape, Var* hidden, int64_t step) {
     const LocalTransformer& local = tts_.local();
     const int64_t A = static_cast<int64_t>(g_.running.size()), n = config_.step_tokens(), w = g_.width();
-    Drawn all{tape.alloc(DType::i32, {A, n}), tape.alloc(tts_.dtype(), {A, n}), tape.alloc(tts_.dtype(), {A, n})};
+    Drawn all{tape.alloc(DType::i32, {A, n}), tape.alloc(tts_.dtype(), {A, n}), tape.alloc(tts_.dtype(), {A, n}), {}};
     local_cache_->clear();
     Var* x = local.start(tape, hidden);
     for (int64_t k = 0; k < n; ++k) {

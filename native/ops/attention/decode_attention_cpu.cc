@@ -9,12 +9,20 @@
 namespace a2s {
 namespace {
 
-/** One head of one sample; rows of k and v are E apart. `p` holds `used` elements. */
-template <class T>
-A2S_INLINE void head(const T* q, const T* k, const T* v, int64_t used, int64_t E, int64_t D, T* p, T* y) {
+/** One head of one sample; rows of k and v are E apart. `p` holds `used` elements. A width known at compile time keeps the
+ *  query and the sum of values in registers; kWidth 0 is any width. */
+template <int kWidth, class T>
+A2S_INLINE void head(const T* __restrict q, const T* __restrict k, const T* __restrict v, int64_t used, int64_t E, int64_t width,
+                     T* __restrict p, T* __restrict y) {
+  const int64_t D = kWidth ? kWidth : width;
   const T scale = T(1) / std::sqrt(static_cast<T>(D));
   T top = -HUGE_VAL, sum = 0;
   for (int64_t j = 0; j < used; ++j) {
+    // The cache of a whole batch comes from the third level: keys are fetched ahead, and the values meanwhile.
+    for (int64_t d = 0; kWidth && d < D; d += 64 / sizeof(T)) {
+      __builtin_prefetch(k + (j + 8) * E + d);
+      __builtin_prefetch(v + j * E + d);
+    }
     T s = 0;
 #pragma omp simd reduction(+ : s)
     for (int64_t d = 0; d < D; ++d) s += q[d] * k[j * E + d];
@@ -26,20 +34,24 @@ A2S_INLINE void head(const T* q, const T* k, const T* v, int64_t used, int64_t E
     p[j] = math::exp(p[j] - top);
     sum += p[j];
   }
-  for (int64_t d = 0; d < D; ++d) y[d] = 0;
-  int64_t j = 0;
-  for (; j + 4 <= used; j += 4, v += 4 * E)  // four rows at once: y is read and written a quarter as often
-    for (int64_t d = 0; d < D; ++d) y[d] += p[j] * v[d] + p[j + 1] * v[E + d] + p[j + 2] * v[2 * E + d] + p[j + 3] * v[3 * E + d];
-  for (; j < used; ++j, v += E)
-    for (int64_t d = 0; d < D; ++d) y[d] += p[j] * v[d];
-  for (int64_t d = 0; d < D; ++d) y[d] /= sum;
+  T own[kWidth ? kWidth : 1], *const total = kWidth ? own : y;
+  for (int64_t d = 0; d < D; ++d) total[d] = 0;
+  for (int64_t j = 0; j < used; ++j, v += E)
+    for (int64_t d = 0; d < D; ++d) total[d] += p[j] * v[d];
+  for (int64_t d = 0; d < D; ++d) y[d] = total[d] / sum;
 }
 
 A2S_CLONES void decode_head(const float* q, const float* k, const float* v, int64_t used, int64_t E, int64_t D, float* p, float* y) {
-  head(q, k, v, used, E, D, p, y);
+  switch (D) {
+    case 16: return head<16>(q, k, v, used, E, D, p, y);
+    case 32: return head<32>(q, k, v, used, E, D, p, y);
+    case 64: return head<64>(q, k, v, used, E, D, p, y);
+    case 128: return head<128>(q, k, v, used, E, D, p, y);
+    default: return head<0>(q, k, v, used, E, D, p, y);
+  }
 }
 void decode_head(const double* q, const double* k, const double* v, int64_t used, int64_t E, int64_t D, double* p, double* y) {
-  head(q, k, v, used, E, D, p, y);
+  head<0>(q, k, v, used, E, D, p, y);
 }
 
 template <class T>

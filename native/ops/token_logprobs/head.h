@@ -1,4 +1,5 @@
-// K linear heads over selected rows of a batch, one head and one block of rows at a time.
+// K linear heads over selected rows of a batch: one head after another, and its logits in blocks of rows that stay in a
+// cache. A block is computed tile by tile; what a tile's logits are needed for happens while they are warm.
 #pragma once
 #include <algorithm>
 
@@ -22,59 +23,92 @@ struct FrameList {
   }
   /** Position of (frame i, codebook k) in a [B, K, T] tensor. */
   int64_t token(int64_t i, int64_t k, int64_t K) const { return (index[i] / T * K + k) * T + index[i] % T; }
+
+  /** The listed rows of x[B, T, C], one after another. */
+  template <class T_>
+  T_* gather(const Call& c, const T_* x, int64_t C) const {
+    T_* rows = c.scratch<T_>(count * C);
+    for (int64_t i = 0; i < count; ++i) std::copy_n(x + index[i] * C, C, rows + i * C);
+    return rows;
+  }
 };
 
 /** Checks K against w, targets and allowed, and binds it where only an attribute says it. */
 void bind_heads(Axes& axes, const Call& c);
 
-constexpr int64_t kHeadRows = 256;  // rows a block: logits of one head stay within a few MB
+/** sum[m] += the sum of n rows of m elements, `ld` apart. */
+void add_rows(const float* rows, int64_t ld, int64_t n, int64_t m, float* sum);
+void add_rows(const double* rows, int64_t ld, int64_t n, int64_t m, double* sum);
 
-/** Rows a task of per-row work over V logits. */
-inline int64_t row_grain(int64_t V) { return std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, V)); }
+constexpr int64_t kTileRows = 24;               // rows a task: two of the product's own tiles
+constexpr int64_t kHeadRows = 12 * kTileRows;   // rows a block: its logits stay within a few MB
+constexpr int64_t kGradientIds = 16 * 12;       // ids a task of the weight's gradient
 
+/** The rows of each block as the second operand of the weights' gradients, packed once for all heads. */
 template <class T>
-struct Head {
-  Context ctx;
-  const T *w, *b;
-  int64_t V, C;
-
-  Head(const Call& c, int w_arg, int b_arg, int64_t K)
-      : ctx(c.ctx),
-        w(c.in[w_arg].as<T>()),
-        b(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr),
-        V(c.in[w_arg].dim(0) / K),
-        C(c.in[w_arg].dim(1)) {}
-
-  /** z[n, V] = logits of head k for rows[n, C]. */
-  void logits(const T* rows, int64_t n, int64_t k, T* z) const {
-    gemm(ctx, n, V, C, {rows, C}, {w + k * V * C, C, true}, z, V, {.bias = b ? b + k * V : nullptr});
+class RowsByBlock {
+ public:
+  RowsByBlock(const Call& c, const T* rows, int64_t count, int64_t C)
+      : count_(count), C_(C), room_(packed_size<T>(kHeadRows, C)), memory_(c.scratch<T>((count + kHeadRows - 1) / kHeadRows * room_)) {
+    for (int64_t begin = 0; begin < count; begin += kHeadRows)
+      pack(c.ctx, block(begin).K, C, {rows + begin * C, C}, memory_ + begin / kHeadRows * room_);
   }
+  Packed<T> block(int64_t begin) const {
+    return {memory_ + begin / kHeadRows * room_, std::min(kHeadRows, count_ - begin), C_};
+  }
+
+ private:
+  int64_t count_, C_, room_;
+  T* memory_;
 };
 
-/** Where the gradients of logits go. */
+/** One of the heads at a time. Its products run on the calling thread, but for weight_gradient(). */
 template <class T>
-struct HeadGradient {
-  const Head<T>& head;
-  T *dw, *db;  // null: not wanted
-  T* drows;    // [kHeadRows, C], null: not wanted
+class Head {
+ public:
+  Head(const Call& c, int w_arg, int b_arg, int64_t K, bool gradient)
+      : V(c.in[w_arg].dim(0) / K),
+        C(c.in[w_arg].dim(1)),
+        ctx_(c.ctx),
+        all_w_(c.in[w_arg].as<T>()),
+        all_b_(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr),
+        memory_(c.scratch<T>(packed_size<T>(C, V))),
+        back_memory_(gradient ? c.scratch<T>(packed_size<T>(V, C)) : nullptr) {}
 
-  /** From dz[n, V], the gradient of head k's logits: drows is assigned by the block's `first` head, then added to. */
-  void add(const T* rows, const T* dz, int64_t n, int64_t k, bool first) const {
-    const int64_t V = head.V, C = head.C;
-    if (drows) gemm(head.ctx, n, C, V, {dz, V}, {head.w + k * V * C, C}, drows, C, {.accumulate = !first});
-    if (dw) gemm(head.ctx, V, C, n, {dz, V, true}, {rows, C}, dw + k * V * C, C, {.accumulate = true});
-    if (!db) return;
-    head.ctx.pool.ranges(V, 256, [&](int64_t begin, int64_t end) {
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t v = begin; v < end; ++v) db[k * V + v] += dz[i * V + v];
+  void select(int64_t k) {
+    const T* w = all_w_ + k * V * C;
+    w_ = pack(ctx_, C, V, {w, C, true}, memory_);
+    if (back_memory_) back_w_ = pack(ctx_, V, C, {w, C}, back_memory_);
+    b_ = all_b_ ? all_b_ + k * V : nullptr;
+  }
+  /** z[n, V] = logits of rows[n, C]. */
+  void logits(const T* rows, int64_t n, T* z) const { gemm(alone(), n, {rows, C}, w_, z, V, {.bias = b_}); }
+  /** drows[n, C] = or += what dz[n, V], a gradient of logits, gives to the rows. */
+  void row_gradient(const T* dz, int64_t n, T* drows, bool add) const {
+    gemm(alone(), n, {dz, V}, back_w_, drows, C, {.accumulate = add});
+  }
+  /** dw[V, C] += dzᵀ rows and db[V] += the sum of dz[n, V]; null: not wanted. */
+  void weight_gradient(const T* dz, int64_t n, const Packed<T>& rows, T* dw, T* db) const {
+    if (!dw && !db) return;
+    ctx_.pool.ranges(V, kGradientIds, [&](int64_t begin, int64_t end) {
+      if (dw) gemm(alone(), end - begin, {dz + begin, V, true}, rows, dw + begin * C, C, {.accumulate = true});
+      if (db) add_rows(dz + begin, V, n, end - begin, db + begin);
     });
   }
-};
 
-/** rows[i] = x[index[i]] */
-template <class T>
-void gather_rows(const T* x, const int64_t* index, int64_t n, int64_t C, T* rows) {
-  for (int64_t i = 0; i < n; ++i) std::copy_n(x + index[i] * C, C, rows + i * C);
-}
+  const int64_t V, C;
+
+ private:
+  /** Inside a task a product is not to be cut for threads: that would pack its rows once a cut. */
+  Context alone() const {
+    static Pool one(1);
+    return {one, ctx_.scratch};
+  }
+
+  Context ctx_;
+  const T *all_w_, *all_b_, *b_ = nullptr;
+  T *memory_, *back_memory_;
+  Packed<T> w_, back_w_;
+};
 
 }  // namespace a2s

@@ -34,7 +34,7 @@ void gradient(double* z, const double* r, int64_t V, double lse, double lse_ref,
   row_gradient(z, r, V, lse, lse_ref, kl, scale);
 }
 
-/** Both heads over the valid frames, in blocks. */
+/** Both heads over the valid frames. */
 template <class T>
 struct Problem {
   const Call& c;
@@ -44,38 +44,39 @@ struct Problem {
   FrameList list;
   T *rows, *ref_rows, *z, *r;
 
-  explicit Problem(const Call& c)
+  Problem(const Call& c, bool gradient)
       : c(c),
         K(c.integer("codebooks")),
         C(c.in[x].dim(2)),
         rule{c.num("temperature")},
-        head(c, w, b, K),
-        ref(c, w_ref, b_ref, K),
+        head(c, w, b, K, gradient),
+        ref(c, w_ref, b_ref, K, false),
         list(c, c.in[x].dim(0), c.in[x].dim(1), c.in[lengths].as<int32_t>(), [](int64_t, int64_t) { return true; }),
-        rows(c.scratch<T>(kHeadRows * C)),
-        ref_rows(c.scratch<T>(kHeadRows * C)),
+        rows(list.gather(c, c.in[x].as<T>(), C)),
+        ref_rows(list.gather(c, c.in[x_ref].as<T>(), C)),
         z(c.scratch<T>(kHeadRows * head.V)),
         r(c.scratch<T>(kHeadRows * head.V)) {}
 
-  /** For each block and head k: row(z, r, token, task) for each row in parallel, then done(begin, n, k). */
-  template <class Row, class Done>
-  void each(Row&& row, Done&& done) const {
-    const int64_t V = head.V, grain = row_grain(V);
-    for (int64_t begin = 0; begin < list.count; begin += kHeadRows) {
-      const int64_t n = std::min(kHeadRows, list.count - begin);
-      gather_rows(c.in[x].as<T>(), list.index + begin, n, C, rows);
-      gather_rows(c.in[x_ref].as<T>(), list.index + begin, n, C, ref_rows);
-      for (int64_t k = 0; k < K; ++k) {
-        head.logits(rows, n, k, z);
-        ref.logits(ref_rows, n, k, r);
-        c.ctx.pool.ranges(n, grain, [&](int64_t first, int64_t last) {
+  /** For each head and block: row(z, r, token, tile) in parallel, tile(begin, n, k, z) after the last row of a tile, then
+   *  block(begin, n, k). */
+  template <class Row, class Tile, class Block>
+  void each(Row&& row, Tile&& tile, Block&& block) {
+    const int64_t V = head.V;
+    for (int64_t k = 0; k < K; ++k) {
+      head.select(k), ref.select(k);
+      for (int64_t begin = 0; begin < list.count; begin += kHeadRows) {
+        const int64_t n = std::min(kHeadRows, list.count - begin);
+        c.ctx.pool.ranges(n, kTileRows, [&](int64_t first, int64_t last) {
+          head.logits(rows + (begin + first) * C, last - first, z + first * V);
+          ref.logits(ref_rows + (begin + first) * C, last - first, r + first * V);
           for (int64_t i = first; i < last; ++i) {
             scale_logits(z + i * V, V, rule);
             scale_logits(r + i * V, V, rule);
-            row(z + i * V, r + i * V, list.token(begin + i, k, K), first / grain);
+            row(z + i * V, r + i * V, list.token(begin + i, k, K), first / kTileRows);
           }
+          tile(begin + first, last - first, k, z + first * V);
         });
-        done(begin, n, k);
+        block(begin, n, k);
       }
     }
   }
@@ -83,39 +84,44 @@ struct Problem {
 
 template <class T>
 void forward(Call& c) {
-  const Problem<T> p(c);
+  Problem<T> p(c, false);
   const int64_t V = p.head.V;
   T *kl = c.out[0].as<T>(), *lse = c.saved[0].as<T>(), *lse_ref = c.saved[1].as<T>();
-  T* weights = c.scratch<T>((kHeadRows + row_grain(V) - 1) / row_grain(V) * V);
+  T* scratch = c.scratch<T>(kHeadRows / kTileRows * 2 * V);
   fill_zero(c.out[0]);
   p.each(
-      [&](const T* z, const T* r, int64_t token, int64_t task) {
-        lse[token] = distribution_of(z, weights + task * V, V, p.rule).log_norm;
-        lse_ref[token] = distribution_of(r, weights + task * V, V, p.rule).log_norm;
+      [&](const T* z, const T* r, int64_t token, int64_t tile) {
+        T *same = scratch + tile * 2 * V, *weights = same + V;
+        lse[token] = distribution_of(z, same, weights, V, {}).log_norm;
+        lse_ref[token] = distribution_of(r, same, weights, V, {}).log_norm;
         kl[token] = divergence(z, r, V, lse[token], lse_ref[token]);
       },
-      [](int64_t, int64_t, int64_t) {});
+      [](int64_t, int64_t, int64_t, T*) {}, [](int64_t, int64_t, int64_t) {});
 }
 
 template <class T>
 void backward(Call& c) {
-  const Problem<T> p(c);
   auto wanted = [&](int i) { return c.din[i] ? c.din[i].as<T>() : nullptr; };
-  if (c.din[x]) fill_zero(c.din[x]);
-  T* drows = c.din[x] ? c.scratch<T>(kHeadRows * p.C) : nullptr;
-  const HeadGradient<T> sink{p.head, wanted(w), wanted(b), drows};
+  T *dx = wanted(x), *dw = wanted(w), *db = wanted(b);
+  Problem<T> p(c, dx);
+  const int64_t V = p.head.V, C = p.C, count = p.list.count;
+  T* drows = dx ? c.scratch<T>(count * C) : nullptr;
+  RowsByBlock<T> packed(c, p.rows, dw ? count : 0, C);
   const T *dkl = c.dout[0].as<T>(), *kl = c.out[0].as<T>(), *lse = c.saved[0].as<T>(), *lse_ref = c.saved[1].as<T>();
   const T scale = static_cast<T>(1 / p.rule.temperature);
   p.each(
       [&](T* z, const T* r, int64_t token, int64_t) {
-        gradient(z, r, p.head.V, lse[token], lse_ref[token], kl[token], scale * dkl[token]);
+        gradient(z, r, V, lse[token], lse_ref[token], kl[token], scale * dkl[token]);
+      },
+      [&](int64_t begin, int64_t n, int64_t k, const T* dz) {
+        if (drows) p.head.row_gradient(dz, n, drows + begin * C, k > 0);
       },
       [&](int64_t begin, int64_t n, int64_t k) {
-        sink.add(p.rows, p.z, n, k, k == 0);
-        if (!drows || k + 1 < p.K) return;
-        for (int64_t i = 0; i < n; ++i)
-          std::copy_n(drows + i * p.C, p.C, c.din[x].as<T>() + p.list.index[begin + i] * p.C);
+        p.head.weight_gradient(p.z, n, packed.block(begin), dw ? dw + k * V * C : nullptr, db ? db + k * V : nullptr);
       });
+  if (!dx) return;
+  fill_zero(c.din[x]);
+  for (int64_t i = 0; i < count; ++i) std::copy_n(drows + i * C, C, dx + p.list.index[i] * C);
 }
 
 }  // namespace
