@@ -47,7 +47,8 @@ export async function loadConfig<S extends z.ZodType>(
   for (const setting of settings) {
     const at = setting.indexOf('=');
     if (at < 1) throw new ConfigError({ where: '--set', what: setting, expected: 'path.to.field=value', got: 'no =' });
-    assign(config, setting.slice(0, at).split('.'), parseYaml(setting.slice(at + 1), `--set ${setting}`));
+    const where = `--set ${setting}`;
+    assign(config, setting.slice(0, at).split('.'), { value: parseYaml(setting.slice(at + 1), where), where });
   }
   return parseConfig(schema, config, file ?? '--set');
 }
@@ -58,7 +59,12 @@ async function readYaml(file: string): Promise<Record<string, unknown>> {
   });
   const value = parseYaml(text, file) ?? {};
   if (typeof value !== 'object' || Array.isArray(value))
-    throw new ConfigError({ where: file, what: 'file', expected: 'fields', got: typeof value });
+    throw new ConfigError({
+      where: file,
+      what: 'file',
+      expected: 'fields',
+      got: Array.isArray(value) ? 'a list' : typeof value,
+    });
   return value as Record<string, unknown>;
 }
 
@@ -71,14 +77,20 @@ function parseYaml(text: string, where: string): unknown {
   }
 }
 
-function assign(config: Record<string, unknown>, path: string[], value: unknown): void {
+/** Puts a value at a path of fields and places in lists. */
+function assign(config: object, path: string[], { value, where }: { value: unknown; where: string }): void {
   const [first, ...rest] = path as [string, ...string[]];
+  if (Array.isArray(config) && !/^\d+$/.test(first))
+    throw new ConfigError({ where, what: first, expected: 'a number, the place in a list', got: first });
+  if (first === '' || first === '__proto__')
+    throw new ConfigError({ where, what: first || 'path', expected: "a field's name", got: first || 'nothing' });
+  const fields = config as Record<string, unknown>;
   if (rest.length === 0) {
-    config[first] = value;
+    fields[first] = value;
     return;
   }
-  const inner = config[first];
-  const next = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? inner : {};
-  config[first] = next;
-  assign(next as Record<string, unknown>, rest, value);
+  const inner = Object.hasOwn(fields, first) ? fields[first] : undefined;
+  const next = typeof inner === 'object' && inner !== null ? inner : {};
+  fields[first] = next;
+  assign(next, rest, { value, where });
 }
