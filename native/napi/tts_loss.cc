@@ -30,6 +30,7 @@ void LossRequest::read(Settings& s, SupervisedLoss& loss) {
     StepNoise& noise = loss.noise.emplace();
     n->read("seed", noise.seed);
     n->read("step", noise.step);
+    n->read("history", noise.history);
     n->finish();
   }
 }

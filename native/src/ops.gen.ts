@@ -1513,6 +1513,8 @@ export const sampleTokens: ForwardOp<
     logprobs: Tensor;
     /** `[R]` of the distribution drawn from, nats; no gradient */
     entropy: Tensor;
+    /** `[R]` the ids of the largest logits, the first of equals; i32 */
+    likeliest: Tensor;
   }
 > = forwardOp('sample_tokens');
 

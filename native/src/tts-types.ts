@@ -71,8 +71,11 @@ export interface SupervisedLoss extends Weighted {
   alignmentTargetLengths?: Tensor | undefined;
   /** Beta-binomial prior along the diagonal; `blend` 0: the full prior, 1: none. */
   prior?: { scaling?: number; blend?: number; eps?: number; strict?: boolean } | undefined;
-  /** Dropout, and a batch without conditions now and then, drawn by these counters; absent: neither. */
-  noise?: { seed: number; step: number } | undefined;
+  /**
+   * Dropout, and a batch without conditions now and then, drawn by these counters; absent: neither. `history`: probability that the
+   * decoder sees random codes in place of a frame, so that it reads the text instead of trusting what it said; default 0.
+   */
+  noise?: { seed: number; step: number; history?: number } | undefined;
 }
 
 /** Policy gradient. @see ops.policyLoss for what the settings mean. */

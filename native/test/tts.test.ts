@@ -136,6 +136,15 @@ describe('a pass', () => {
     }
   });
 
+  it('sees random codes in place of its history, as often as noise.history says', async () => {
+    const loss = async (history: number) =>
+      (await tts.lossBackward(batch, { ...supervised, noise: { seed: 1, step: 1, history } })).loss;
+    const [none, some, again, all] = [await loss(0), await loss(0.5), await loss(0.5), await loss(1)];
+    expect(some).toBe(again);
+    expect(new Set([none, some, all]).size).toBe(3);
+    await expect(loss(1.5)).rejects.toThrow('history: expected 0 to 1, got 1.5');
+  });
+
   it('draws its noise from seed and step', async () => {
     const tts = await Tts.create(config);
     const batch = await batchOf(config);

@@ -159,4 +159,19 @@ Tensor draw_unconditional(double p, bool per_item, uint64_t seed, uint64_t step,
   return out;
 }
 
+void scramble_history(const TtsConfig& config, AudioRows& rows, double p, uint64_t seed, uint64_t step) {
+  const Rng rng{seed, static_cast<uint32_t>(Stream::history)};
+  const int64_t B = rows.input.dim(0), K = rows.input.dim(1), T = rows.input.dim(2), S = config.frame_stacking;
+  // The special ids of models trained here and of released ones stand above all codes.
+  const int64_t codes = std::min({config.bos, config.eos, config.context_bos, config.context_eos, config.mask});
+  for (int64_t b = 0; b < B; ++b)
+    for (int64_t t = S; t < rows.lengths.as<int32_t>()[b] * S; ++t) {
+      const uint64_t position = static_cast<uint64_t>(b * T + t) * static_cast<uint64_t>(K + 1);
+      if (rng.uniform(step, position) >= p) continue;
+      for (int64_t k = 0; k < K; ++k)
+        rows.input.as<int32_t>()[(b * K + k) * T + t] =
+            static_cast<int32_t>(rng.uniform(step, position + 1 + static_cast<uint64_t>(k)) * static_cast<double>(codes));
+    }
+}
+
 }  // namespace a2s

@@ -53,4 +53,8 @@ Tensor constant_ints(int64_t count, int32_t value, Arena& arena);
  *  Counter-based: `step` and the item decide. */
 Tensor draw_unconditional(double p, bool per_item, uint64_t seed, uint64_t step, int64_t count, Arena& arena);
 
+/** Replaces frames of the decoder's input after its first step by random codes, each with probability p, in place: a model that
+ *  cannot trust the frames before has to read the text. `step`, item and frame decide. */
+void scramble_history(const TtsConfig& config, AudioRows& rows, double p, uint64_t seed, uint64_t step);
+
 }  // namespace a2s

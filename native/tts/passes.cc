@@ -14,11 +14,13 @@ struct Forward {
   Decoded decoded;
 };
 
-Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Noise& noise = {}, const TrainingPrior* prior = nullptr) {
+Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Noise& noise = {}, const TrainingPrior* prior = nullptr,
+                const StepNoise* history = nullptr) {
   check_batch(tts.config(), batch);
   Forward f;
   f.prompts = tts.encode(tape, prompt_rows(tts.config(), batch.prompts, tape.arena()), noise);
   f.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena());
+  if (history) scramble_history(tts.config(), f.audio, history->history, history->seed, history->step);
   AttentionPrior rows;
   if (prior) rows = tts.training_prior(tape, f.prompts, f.audio, batch.group, *prior);
   f.decoded = tts.decode(tape, f.prompts, f.audio,
@@ -90,12 +92,14 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, co
   TtsBatch batch = given;
   Noise noise;
   if (s.noise) {
+    if (!(s.noise->history >= 0 && s.noise->history <= 1))
+      fail_config("supervised loss: noise: history: expected 0 to 1, got " + std::to_string(s.noise->history));
     noise = dropout_noise(*s.noise);
     if (!batch.unconditional)
       batch.unconditional = draw_unconditional(tts.config().cfg_dropout, false, s.noise->seed, s.noise->step,
                                                batch.code_lengths.size(), pass.arena);
   }
-  const Forward f = forward(tape, tts, batch, noise, s.prior ? &*s.prior : nullptr);
+  const Forward f = forward(tape, tts, batch, noise, s.prior ? &*s.prior : nullptr, s.noise ? &*s.noise : nullptr);
   const TokenScores scores = score(tape, tts, batch, f, {}, noise);
   Var *ce = cross_entropy(tape, f.audio, scores), *loss = ce, *local = nullptr, *alignment = nullptr;
   if (tts.has_local() && s.local_weight > 0) {

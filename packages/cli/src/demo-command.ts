@@ -2,13 +2,14 @@ import { ConfigError } from '@align2speak/contracts';
 import { Command } from 'commander';
 import { runDemo } from './demo.js';
 
-const targets = ['pt', 'pl', 'hi'];
+/** Languages that judges are shipped for. */
+const targets = ['pt'];
 
 /** `align2speak demo`: a tiny model learns a new language, with a report before and after. */
 export function demoCommand(): Command {
   return new Command('demo')
     .description('Adapts the shipped tiny model to a language it never heard, and writes a report.')
-    .option('--full', 'also GRPO without fine-tuning, DPO, longer fine-tuning, and all target languages', false)
+    .option('--full', 'also GRPO without fine-tuning, DPO and longer fine-tuning', false)
     .option('--lang <codes...>', `target languages, of ${targets.join(', ')}`)
     .option('--seed <number>', 'of every training', '1')
     .option('--out <folder>', 'folder of the run, runs/demo or runs/demo-full; one that was interrupted goes on')

@@ -130,13 +130,15 @@ export class Evaluator {
 
   /** Error rates in the languages of the base model, before and after. */
   async forgetting(adapted: string): Promise<void> {
+    // The target's recognisers know no other language.
+    const panel = await openPanel({ recogniser: shipped.multilingualRecogniser });
     const test = async (name: string, folder: string) => {
       const rates: Record<string, { mean: number; low: number; high: number }> = {};
       for (const lang of sourceLanguages) {
         const items = await this.#kept(`${name}-${lang}`, async () => {
           const model = await loadTts(folder);
           const prompts = await loadTestSet(testSet(lang, this.#sizes.sourceItems));
-          const { items } = await evaluateTts({ model, codec: this.#codec, panel: this.#panel }, prompts, {
+          const { items } = await evaluateTts({ model, codec: this.#codec, panel }, prompts, {
             seeds: [1],
             sampling,
             maxFrames,
@@ -148,7 +150,11 @@ export class Evaluator {
       }
       return rates;
     };
-    this.#sourceLanguages = { before: await test('before', shipped.base), after: await test('after', adapted) };
+    try {
+      this.#sourceLanguages = { before: await test('before', shipped.base), after: await test('after', adapted) };
+    } finally {
+      await panel.close();
+    }
   }
 
   /** Everything that was tested, as the summary has it. */

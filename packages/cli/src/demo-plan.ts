@@ -22,11 +22,11 @@ export interface DemoSizes {
 }
 
 export const quickSizes: DemoSizes = {
-  items: 80,
+  items: 60,
   sourceItems: 20,
   seeds: [1, 2, 3],
-  fineTuneSteps: 250,
-  grpoSteps: 40,
+  fineTuneSteps: 200,
+  grpoSteps: 30,
 };
 
 export const fullSizes: DemoSizes = {
@@ -41,6 +41,7 @@ export const fullSizes: DemoSizes = {
 export const shipped = {
   codec: 'models/tiny/codec',
   base: 'models/tiny/base',
+  multilingualRecogniser: 'models/tiny/multilingual-recogniser.onnx',
   judges: {
     recogniser: 'models/tiny/recogniser.onnx',
     heldOutRecogniser: 'models/tiny/held-out-recogniser.onnx',
@@ -52,7 +53,7 @@ export const shipped = {
 
 /** @throws DataError naming the first shipped file that is not there, and the command that makes it. */
 export function checkShipped(): void {
-  for (const path of [shipped.codec, shipped.base, ...Object.values(shipped.judges)]) {
+  for (const path of [shipped.codec, shipped.base, shipped.multilingualRecogniser, ...Object.values(shipped.judges)]) {
     if (existsSync(path)) continue;
     const hint = 'run it at the root of the checkout; npm run rebuild-tiny makes the models from nothing';
     throw new DataError({ where: 'demo', what: path, expected: 'a shipped model', got: 'no such file', hint });

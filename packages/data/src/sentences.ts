@@ -19,8 +19,9 @@ interface Slot {
  * Random sentences of a language.
  *
  * Sentences for training have only seen words and, in 30 % of them, pseudo-words (the first half of one word and the
- * second half of another), for phonemes in more contexts. Sentences for judges consist of invented words alone, so that
- * judges hear sounds instead of remembering words. In those for validation and for test at least half of the
+ * second half of another), for phonemes in more contexts. Half of the sentences for judges have words of every list, those
+ * held out from training too, because judges may know what models must not; the other half have invented words alone, so
+ * that judges hear sounds too. In those for validation and for test at least half of the
  * words come from lists that occur in no other split.
  */
 export class SentenceMaker {
@@ -46,7 +47,7 @@ export class SentenceMaker {
 
   /** One sentence, a pure function of the random numbers. */
   sentence(split: Split, random: CounterRandom): string {
-    if (split === 'judges') return Array.from({ length: 2 + random.below(3) }, () => this.#inventedWord(random)).join(' ');
+    if (split === 'judges') return this.#sentenceForJudges(random);
     const phrase = random.pick(this.#phrases);
     const places = random.shuffled([...phrase.keys()].filter((i) => slotName(phrase[i]!) !== undefined));
     const held = split === 'train' ? 0 : Math.ceil(phrase.length / 2);
@@ -65,6 +66,17 @@ export class SentenceMaker {
       spoken[place] = phrase[place]!.replace(/\{.*\}/u, word);
     }
     return spoken.join(' ');
+  }
+
+  #sentenceForJudges(random: CounterRandom): string {
+    if (random.next() < 0.5) return Array.from({ length: 2 + random.below(3) }, () => this.#inventedWord(random)).join(' ');
+    const filled = random.pick(this.#phrases).map((word) => {
+      const name = slotName(word);
+      if (name === undefined) return word;
+      const { seen, validation, test } = this.#slots.get(name)!;
+      return word.replace(/\{.*\}/u, random.pick([...seen, ...validation, ...test]));
+    });
+    return filled.join(' ');
   }
 
   /** Two or three pieces of words, the first from the start and the last from the end of theirs. */

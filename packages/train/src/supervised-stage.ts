@@ -35,6 +35,12 @@ export const supervisedTraining = z.strictObject({
   selectBy: z.array(z.string()).default([]).describe('Languages whose validation loss picks the best; []: all.'),
   batchFrames: z.int().min(1).default(1600).describe('Codec frames of one update, padding included.'),
   contextFrames: z.int().min(1).default(20).describe('Frames of a voice prompt.'),
+  historyNoise: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('Probability that the decoder sees random codes in place of a frame: it then has to read the text.'),
   alignmentWeight: z.number().min(0).default(0.1).describe('Of the forward-sum loss on cross-attention; 0: none.'),
   prior: z
     .strictObject({
@@ -94,7 +100,7 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
           kind: 'supervised',
           ...(config.alignmentWeight > 0 && { alignmentWeight: config.alignmentWeight, ...targets }),
           ...priorAt(config, step),
-          noise: { seed: config.seed, step },
+          noise: { seed: config.seed, step, history: config.historyNoise },
         }),
       );
       disposeTensors(batch, targets, result);

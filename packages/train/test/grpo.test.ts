@@ -1,0 +1,230 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseConfig } from '@align2speak/contracts';
+import { Tensor } from '@align2speak/native';
+import { readModelFolder } from '@align2speak/weights';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { grpoStage, grpoTraining } from '../src/grpo-stage.js';
+import { Phases } from '../src/loop.js';
+import { lossMask, type Rollouts } from '../src/rollouts.js';
+import { configsOf, makeProject, type Project, writeTts } from './fixtures/project.js';
+import { metricsOf, runQuietly, writeConfig } from './fixtures/runs.js';
+
+let project: Project;
+beforeAll(async () => {
+  project = await makeProject();
+});
+afterAll(() => project.remove());
+
+/** A reward of one's own: `body` gives the scores of `wavs`. @returns its file. */
+function plugIn(name: string, body: string, direction = 'higher'): string {
+  const path = project.path(`${name}.mjs`);
+  const score = `async score({ wavs, references }) { ${body} }`;
+  writeFileSync(
+    path,
+    `export default () => ({ name: '${name}', direction: '${direction}', range: [0, 10], ${score} });\n`,
+  );
+  return path;
+}
+const seconds = 'return Float64Array.from(wavs, ({ length }) => length / 8000);';
+const loudness =
+  'return Float64Array.from(wavs, (wav) => Math.min(10, 9 * wav.reduce((s, x) => s + Math.abs(x), 0) / wav.length));';
+
+/** The first update of a run: its metrics, whether it taught nothing, and the gradients. */
+async function firstStep(changes: object) {
+  const config = parseConfig(grpoTraining, { ...configsOf(project).grpo, ...changes }, 'test');
+  const stage = await grpoStage(config);
+  const errors = vi.spyOn(console, 'error').mockReturnValue();
+  try {
+    const { metrics, skip } = await stage.step(0, new Phases(), true);
+    const grads: Record<string, Float32Array> = {};
+    for (const [name, tensor] of Object.entries(await stage.model.gradients()))
+      grads[name] = (await tensor.toArray()) as Float32Array;
+    return { metrics, skip, grads, said: errors.mock.calls.flat().join('\n') };
+  } finally {
+    errors.mockRestore();
+    await stage.close!();
+    stage.model.dispose();
+  }
+}
+
+const isZero = (grads: Record<string, Float32Array>) =>
+  Object.values(grads).every((grad) => grad.every((value) => value === 0));
+
+/** Largest difference of two sets of gradients, as a share of the largest gradient. */
+function distance(a: Record<string, Float32Array>, b: Record<string, Float32Array>): number {
+  let [most, gap] = [0, 0];
+  for (const [name, grad] of Object.entries(a))
+    grad.forEach((value, i) => {
+      most = Math.max(most, Math.abs(value));
+      gap = Math.max(gap, Math.abs(value - b[name]![i]!));
+    });
+  return gap / most;
+}
+
+describe('likelihoods', () => {
+  it.each([
+    ['without guidance', { guidance: { share: 0 } }],
+    ['with guidance', { guidance: { share: 1, scale: 2 } }],
+    ['of the likeliest ids alone', { topK: 3, guidance: { share: 1, scale: 1.5 }, temperature: 0.8 }],
+  ])("are the sampler's %s", async (_, changes) => {
+    const { metrics, grads } = await firstStep(changes);
+    expect(metrics['policy/logprobGap']).toBeLessThan(1e-4);
+    expect(metrics['policy/outsideSupport']).toBe(0);
+    expect(metrics.guided).toBe(changes.guidance.share);
+    expect(isZero(grads)).toBe(false);
+  });
+
+  it('and those of stacked frames', async () => {
+    const init = await writeTts(project.path('stacked'), { frameStacking: 2 });
+    for (const maxFrames of [8, 9]) {
+      const { metrics, grads } = await firstStep({ init, maxFrames, guidance: { share: 1, scale: 2 } });
+      expect(metrics['policy/logprobGap']).toBeLessThan(1e-4);
+      expect(isZero(grads)).toBe(false);
+    }
+  });
+
+  it('leave out the end that a cut-off sample never drew, and nothing else', async () => {
+    const codes = await Tensor.from(new Int32Array(3 * 2 * 5), [3, 2, 5]);
+    const rollouts = { frames: Int32Array.of(5, 3, 5), truncated: Int32Array.of(1, 0, 0), batch: { codes } };
+    const mask = await lossMask(rollouts as unknown as Rollouts);
+    expect(mask.shape).toEqual([3, 6]);
+    expect([...(await mask.toArray())]).toEqual([1, 1, 1, 1, 1, 0, ...new Array(12).fill(1)]);
+  });
+});
+
+describe('rewards', () => {
+  it("each codebook's share of the gradient is that of its rows", async () => {
+    const { metrics, grads } = await firstStep({});
+    const head = grads['final_proj.weight']!;
+    const norm = (values: Float32Array) => Math.hypot(...values);
+    for (const k of [0, 1])
+      expect(metrics[`gradShare/${k}`]).toBeCloseTo(
+        norm(head.subarray(k * 16 * 16, (k + 1) * 16 * 16)) / norm(head),
+        5,
+      );
+    expect(metrics.xRealTime).toBeGreaterThan(0);
+  });
+
+  it('a plug-in that fails on one sample: that one is masked and counted, and the reason given once', async () => {
+    const failing = plugIn(
+      'failing',
+      'return Float64Array.from(wavs, (wav, i) => (i === 1 ? NaN : wav.length / 8000));',
+    );
+    const { metrics, said, skip } = await firstStep({
+      rewards: [{ use: failing, weight: 1 }],
+      promptsPerChunk: 3,
+      onLengthFailure: 'mask',
+    });
+    expect(metrics['failed/failing']).toBe(1);
+    expect(metrics['samples/masked']).toBeCloseTo(1 / 12 + metrics['samples/truncated']!, 1);
+    expect(
+      said.match(/reward failing failed on 1 of 12 samples: failing: sample 1: expected 0 to 10, got NaN/g),
+    ).toHaveLength(1);
+    expect(skip).toBe(false);
+  });
+
+  it('a plug-in that throws: the samples it was given are masked, the others teach', async () => {
+    // Chunks of two prompts and of one; only the last has four samples.
+    const throwing = plugIn('throwing', `if (wavs.length === 4) throw new Error('no such luck'); ${seconds}`);
+    const { metrics, said, skip } = await firstStep({
+      rewards: [{ use: throwing, weight: 1 }],
+      onLengthFailure: 'group-minimum',
+    });
+    expect(metrics['failed/throwing']).toBe(4);
+    expect(metrics['samples/masked']).toBeCloseTo(4 / 12, 10);
+    expect(said).toContain('reward throwing failed on 4 of 4 samples: no such luck');
+    expect(skip).toBe(false);
+  });
+
+  it('a plug-in that always fails ends the run where it counts, and is only reported where it is watched', async () => {
+    const broken = plugIn('broken', "throw new Error('broken');");
+    await expect(firstStep({ rewards: [{ use: broken, weight: 1 }] })).rejects.toThrow(
+      /rewards: broken: expected a value to measure its mean from, got none among 12/,
+    );
+    const { metrics } = await firstStep({ rewards: [...configsOf(project).grpo.rewards, { use: broken }] });
+    expect(metrics['failed/broken']).toBe(12);
+  });
+
+  it('that are all equal teach nothing: the update is skipped and the weights stay', async () => {
+    const same = plugIn('same', 'return new Float64Array(wavs.length).fill(1);');
+    const changes = {
+      rewards: [{ use: same, weight: 1 }],
+      onLengthFailure: 'group-minimum',
+      weightDecay: 0.1,
+      steps: 3,
+    };
+    const { skip, grads } = await firstStep(changes);
+    expect(skip).toBe(true);
+    expect(isZero(grads)).toBe(true);
+    const out = project.path('same');
+    await runQuietly('grpo', { config: writeConfig(project, { ...configsOf(project).grpo, ...changes }), out });
+    const [before, after] = await Promise.all(
+      [project.tts, join(out, 'last')].map((folder) => readModelFolder(folder, 'tts', z.any())),
+    );
+    for (const [name, tensor] of Object.entries(before!.tensors))
+      expect(await after!.tensors[name]!.toArray()).toEqual(await tensor.toArray());
+    for (const line of metricsOf(out).filter((line) => line['groups/valid'] !== undefined))
+      expect(line['groups/zeroVariance']).toBe(1);
+  });
+
+  it('that are only watched change no weight', async () => {
+    const { rewards } = configsOf(project).grpo;
+    const watched = plugIn('watched', seconds);
+    const [with_, without] = await Promise.all(
+      [[...rewards, { use: watched }], rewards.filter(({ weight }) => weight !== undefined)].map((each) =>
+        firstStep({ rewards: each }),
+      ),
+    );
+    expect(with_!.metrics['reward/watched']).toBeGreaterThan(0);
+    expect(with_!.grads).toEqual(without!.grads);
+  });
+});
+
+it('how prompts are cut into chunks changes neither samples nor advantages', async () => {
+  const rewards = [{ use: plugIn('loudness', loudness), weight: 1 }];
+  const [one, two, three] = [
+    await firstStep({ rewards, promptsPerChunk: 1 }),
+    await firstStep({ rewards, promptsPerChunk: 2 }),
+    await firstStep({ rewards, promptsPerChunk: 3 }),
+  ];
+  for (const other of [two, three]) {
+    for (const name of ['samples/frames', 'samples/truncated', 'samples/masked', 'groups/valid'])
+      expect([name, other.metrics[name]]).toEqual([name, one.metrics[name]]);
+    for (const name of ['reward', 'reward/loudness', 'groupStd/loudness', 'bestOfGroup/loudness'])
+      expect(other.metrics[name]).toBeCloseTo(one.metrics[name]!, 6);
+    expect(distance(one.grads, other.grads)).toBeLessThan(1e-4);
+  }
+});
+
+describe('the loop learns', () => {
+  it.each(['higher', 'lower'])('to speak as long as a reward wants it, %s', async (direction) => {
+    const rewards = [
+      {
+        use: plugIn(`length-${direction}`, seconds, direction),
+        weight: 1,
+        worst: direction === 'higher' ? 0 : 1,
+        best: direction === 'higher' ? 1 : 0,
+      },
+    ];
+    const out = project.path(direction);
+    const loop = {
+      steps: 25,
+      lr: 1e-2,
+      decay: 'constant',
+      validateEvery: 0,
+      checkpointEvery: 0,
+      guidance: { share: 0 },
+    };
+    const length = { maxFrames: 12, minFrames: 1, groupSize: 8, onLengthFailure: 'mask' };
+    await runQuietly('grpo', {
+      config: writeConfig(project, { ...configsOf(project).grpo, rewards, ...loop, ...length }),
+      out,
+    });
+    const frames = metricsOf(out).flatMap((line) => line['samples/frames'] ?? []);
+    const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    const gain = mean(frames.slice(-5)) - mean(frames.slice(0, 5));
+    expect(direction === 'higher' ? gain : -gain).toBeGreaterThan(1);
+  });
+});
