@@ -137,6 +137,8 @@ describe('a pass', () => {
   });
 
   it('sees random codes in place of its history, as often as noise.history says', async () => {
+    const tts = await Tts.create(config);
+    const batch = await batchOf(config);
     const loss = async (history: number) =>
       (await tts.lossBackward(batch, { ...supervised, noise: { seed: 1, step: 1, history } })).loss;
     const [none, some, again, all] = [await loss(0), await loss(0.5), await loss(0.5), await loss(1)];
