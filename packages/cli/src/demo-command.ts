@@ -18,7 +18,12 @@ export function demoCommand(): Command {
       const languages = lang ?? (full ? targets : targets.slice(0, 1));
       const unknown = languages.find((code) => !targets.includes(code));
       if (unknown !== undefined)
-        throw new ConfigError({ where: 'demo', what: '--lang', expected: `some of ${targets.join(', ')}`, got: unknown });
+        throw new ConfigError({
+          where: 'demo',
+          what: '--lang',
+          expected: `some of ${targets.join(', ')}`,
+          got: unknown,
+        });
       await runDemo({ out, full, languages, seed: Number(seed) });
     });
 }

@@ -160,6 +160,8 @@ function printTable({ stages, ceilings, elapsedSec }: Summary): void {
   }));
   const { resynthesis } = ceilings ?? {};
   console.table(rows);
-  console.log(`recordings through the codec: CER ${percent(resynthesis?.cer)}, held-out ${percent(resynthesis?.cerHeldOut)}`);
+  console.log(
+    `recordings through the codec: CER ${percent(resynthesis?.cer)}, held-out ${percent(resynthesis?.cerHeldOut)}`,
+  );
   console.log(`${formatDuration(elapsedSec ?? 0)} in all`);
 }

@@ -33,7 +33,12 @@ export function synthesizeCommand(): Command {
     .option('--out <wav>', 'file to write', 'speech.wav')
     .option('--seed <number>', 'of the sampler', atLeast(0, true), 1)
     .option('--temperature <number>', 'of the sampler; 0: the likeliest', atLeast(0), 0.7)
-    .option('--guidance <scale>', '1: off; higher follows text and voice more closely, at twice the work', atLeast(1), 1)
+    .option(
+      '--guidance <scale>',
+      '1: off; higher follows text and voice more closely, at twice the work',
+      atLeast(1),
+      1,
+    )
     .option('--context-frames <frames>', 'codec frames of the voice prompt', atLeast(1, true), 20)
     .option('--max-frames <frames>', 'longest speech', atLeast(8, true), 300)
     .action(synthesize);

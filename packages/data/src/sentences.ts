@@ -69,7 +69,8 @@ export class SentenceMaker {
   }
 
   #sentenceForJudges(random: CounterRandom): string {
-    if (random.next() < 0.5) return Array.from({ length: 2 + random.below(3) }, () => this.#inventedWord(random)).join(' ');
+    if (random.next() < 0.5)
+      return Array.from({ length: 2 + random.below(3) }, () => this.#inventedWord(random)).join(' ');
     const filled = random.pick(this.#phrases).map((word) => {
       const name = slotName(word);
       if (name === undefined) return word;

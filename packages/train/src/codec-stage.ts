@@ -33,7 +33,10 @@ export type CodecTraining = z.infer<typeof codecTraining>;
 export async function codecStage(config: CodecTraining): Promise<Stage> {
   await requireManifests(config.train, config.validation);
   const { sampleRate } = config.model;
-  const [train, validation] = [await loadSpeech(config.train, sampleRate), await loadSpeech(config.validation, sampleRate)];
+  const [train, validation] = [
+    await loadSpeech(config.train, sampleRate),
+    await loadSpeech(config.validation, sampleRate),
+  ];
   const codec = await Codec.create(config.model, { seed: config.seed });
   const { beta1, beta2, weightDecay, loss } = config;
   const optimizer = Optimizer.create(codec, { beta1, beta2, weightDecay });

@@ -1,5 +1,12 @@
 import { loadCodec } from '@align2speak/codec';
-import { type Codes, DataError, randomIndex, randomOrder, requireSameCodes, unstackCodes } from '@align2speak/contracts';
+import {
+  type Codes,
+  DataError,
+  randomIndex,
+  randomOrder,
+  requireSameCodes,
+  unstackCodes,
+} from '@align2speak/contracts';
 import { type Codec, Optimizer, ops, type Sampling, Tensor, type Tts } from '@align2speak/native';
 import { type Candidate, type PreferencePairs, preferencePairs } from '@align2speak/rl';
 import { batchTensors, disposeTensors, loadTts } from '@align2speak/tts';

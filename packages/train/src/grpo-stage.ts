@@ -175,7 +175,7 @@ async function learn(
     const count = each.frames.length;
     const part = await Tensor.from(Float32Array.from(advantages.subarray(at, at + count)), [count]);
     at += count;
-    const mask = await lossMask(each);
+    const mask = await lossMask(each, model.config.frameStacking);
     const weight = count / advantages.length;
     const result = await model.lossBackward(each.batch, {
       kind: 'policy',

@@ -76,7 +76,12 @@ export async function judgeStage(config: JudgeTraining): Promise<Stage> {
         weights[name] = { shape: tensor.shape, data: (await tensor.toArray()) as Float32Array };
       const errors = await judgeErrors(config.kind, model, { speech: validation, symbols: labels.symbols });
       const symbols = config.kind === 'recogniser' ? labels.symbols : undefined;
-      const info = { name: `${config.kind} of seed ${config.seed}`, symbols, measured: errors, storage: 'f16' as const };
+      const info = {
+        name: `${config.kind} of seed ${config.seed}`,
+        symbols,
+        measured: errors,
+        storage: 'f16' as const,
+      };
       await writeFile(join(folder, 'judge.onnx'), judgeToOnnx(model.config, weights, info));
     },
   };

@@ -14,12 +14,7 @@ import {
   scoreAll,
   ssimReward,
 } from '@align2speak/rewards';
-import {
-  type AdvantageInput,
-  type Advantages,
-  composeAdvantages,
-  piecewiseLinear,
-} from '@align2speak/rl';
+import { type AdvantageInput, type Advantages, composeAdvantages, piecewiseLinear } from '@align2speak/rl';
 import { z } from 'zod';
 import type { Metrics } from './run.js';
 
@@ -67,7 +62,13 @@ export class JudgedRewards {
         rewards.push({ reward, setting });
         if (rewards.some((other) => other.reward !== reward && other.reward.name === reward.name)) {
           const hint = 'give one of them another name';
-          throw new ConfigError({ where: 'rewards', what: reward.name, expected: 'one of this name', got: 'two', hint });
+          throw new ConfigError({
+            where: 'rewards',
+            what: reward.name,
+            expected: 'one of this name',
+            got: 'two',
+            hint,
+          });
         }
       }
     } catch (error) {

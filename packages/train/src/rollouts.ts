@@ -48,14 +48,18 @@ export async function rollOut(
   return result;
 }
 
-/** Frames that take part in the loss, `[B, T+1]`: all, but not the end that a cut-off sample never drew. */
-export async function lossMask({ frames, truncated, batch }: Rollouts): Promise<Tensor> {
-  const steps = batch.codes.shape[2]! + 1;
-  const mask = new Int32Array(frames.length * steps).fill(1);
+/**
+ * Frames that take part in the loss, `[B, T']`: all, but not the end that a cut-off sample never drew.
+ *
+ * @param frameStacking frames of a decoder step; T' is the longest sample with its end, in whole steps
+ */
+export async function lossMask({ frames, truncated, batch }: Rollouts, frameStacking: number): Promise<Tensor> {
+  const width = frameStacking * (Math.floor(batch.codes.shape[2]! / frameStacking) + 1);
+  const mask = new Int32Array(frames.length * width).fill(1);
   truncated.forEach((cut, b) => {
-    if (cut) mask[b * steps + frames[b]!] = 0;
+    if (cut) mask[b * width + frames[b]!] = 0;
   });
-  return Tensor.from(mask, [frames.length, steps]);
+  return Tensor.from(mask, [frames.length, width]);
 }
 
 /** Largest difference between a token's log-probability when it was drawn and when it is learnt from. */

@@ -65,14 +65,22 @@ function distance(a: Record<string, Float32Array>, b: Record<string, Float32Arra
 
 describe('likelihoods', () => {
   it.each([
-    ['without guidance', { guidance: { share: 0 } }],
-    ['with guidance', { guidance: { share: 1, scale: 2 } }],
-    ['of the likeliest ids alone', { topK: 3, guidance: { share: 1, scale: 1.5 }, temperature: 0.8 }],
-  ])("are the sampler's %s", async (_, changes) => {
-    const { metrics, grads } = await firstStep(changes);
+    ['without guidance', { share: 0 }],
+    ['with guidance', { share: 1, scale: 2 }],
+  ])("are the sampler's %s", async (_, guidance) => {
+    const { metrics, grads } = await firstStep({ guidance });
     expect(metrics['policy/logprobGap']).toBeLessThan(1e-4);
     expect(metrics['policy/outsideSupport']).toBe(0);
-    expect(metrics.guided).toBe(changes.guidance.share);
+    expect(metrics.guided).toBe(guidance.share);
+    expect(isZero(grads)).toBe(false);
+  });
+
+  it('and those of the likeliest ids alone', async () => {
+    const init = await writeTts(project.path('ends-early'), {}, 0);
+    const guidance = { share: 1, scale: 1.5 };
+    const { metrics, grads } = await firstStep({ init, topK: 5, temperature: 0.8, guidance, minFrames: 3 });
+    expect(metrics['policy/logprobGap']).toBeLessThan(1e-4);
+    expect(metrics['samples/truncated']).toBeLessThan(1);
     expect(isZero(grads)).toBe(false);
   });
 
@@ -88,9 +96,11 @@ describe('likelihoods', () => {
   it('leave out the end that a cut-off sample never drew, and nothing else', async () => {
     const codes = await Tensor.from(new Int32Array(3 * 2 * 5), [3, 2, 5]);
     const rollouts = { frames: Int32Array.of(5, 3, 5), truncated: Int32Array.of(1, 0, 0), batch: { codes } };
-    const mask = await lossMask(rollouts as unknown as Rollouts);
+    const mask = await lossMask(rollouts as unknown as Rollouts, 1);
     expect(mask.shape).toEqual([3, 6]);
     expect([...(await mask.toArray())]).toEqual([1, 1, 1, 1, 1, 0, ...new Array(12).fill(1)]);
+    expect((await lossMask(rollouts as unknown as Rollouts, 2)).shape).toEqual([3, 6]);
+    expect((await lossMask(rollouts as unknown as Rollouts, 4)).shape).toEqual([3, 8]);
   });
 });
 
@@ -217,7 +227,7 @@ describe('the loop learns', () => {
       checkpointEvery: 0,
       guidance: { share: 0 },
     };
-    const length = { maxFrames: 12, minFrames: 1, groupSize: 8, onLengthFailure: 'mask' };
+    const length = { maxFrames: 16, minFrames: 3, groupSize: 8, onLengthFailure: 'mask' };
     await runQuietly('grpo', {
       config: writeConfig(project, { ...configsOf(project).grpo, rewards, ...loop, ...length }),
       out,

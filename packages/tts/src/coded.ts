@@ -31,7 +31,11 @@ export async function loadCoded(
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<CodedUtterance[]> {
   const utterances = await readManifest(manifest);
-  const cache = join(dirname(manifest), '.codes', `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.safetensors`);
+  const cache = join(
+    dirname(manifest),
+    '.codes',
+    `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.safetensors`,
+  );
   const codes = (await readCache(cache)) ?? (await encodeAll(utterances, codecFolder, { cache, onProgress }));
   return utterances.map((utterance, i) => ({ utterance, tokens: encodeIpa(utterance.ipa), codes: codes[i]! }));
 }
