@@ -23,7 +23,7 @@ beforeEach(() => {
   put('native/package.json', '{"name": "@align2speak/native"}');
   put(
     'packages/tts/package.json',
-    '{"name": "@align2speak/tts", "dependencies": {"@align2speak/native": "*", "@align2speak/codec": "*"}}',
+    '{"name": "@align2speak/tts", "dependencies": {"@align2speak/native": "*", "@align2speak/evaluate": "*"}}',
   );
 });
 
@@ -39,8 +39,8 @@ it('accepts imports of lower ranks, of declared packages, of Node and of files b
 
 it.each([
   [
-    "import {\n  x,\n} from '@align2speak/codec';",
-    "import '@align2speak/codec': expected a package of a lower rank than @align2speak/tts",
+    "import {\n  x,\n} from '@align2speak/evaluate';",
+    "import '@align2speak/evaluate': expected a package of a lower rank than @align2speak/tts",
   ],
   [
     "export type { X } from 'zod/v4';",
