@@ -18,9 +18,9 @@ import { synthesizeCommand } from './synthesize.js';
  */
 export async function main(argv: readonly string[]): Promise<number> {
   let code = 0;
-  const program = new Command('align2speak')
-    .description('Adapts a codec-token text-to-speech model to a new language.')
-    .exitOverride();
+  const program = new Command('align2speak').description(
+    'Adapts a codec-token text-to-speech model to a new language.',
+  );
   program
     .command('golden <folder>')
     .description(
@@ -38,6 +38,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   program.addCommand(evaluateCommand());
   program.addCommand(synthesizeCommand());
   for (const command of stageCommands()) program.addCommand(command);
+  throwAtExit(program);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return code;
@@ -50,4 +51,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     console.error(error.message);
     return error instanceof Interrupted ? 130 : 1;
   }
+}
+
+/** Commands made elsewhere would end the process where the command line is wrong. */
+function throwAtExit(command: Command): void {
+  command.exitOverride();
+  for (const each of command.commands) throwAtExit(each as Command);
 }
