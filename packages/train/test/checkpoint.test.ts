@@ -10,7 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { CheckpointError, ConfigError } from '@align2speak/contracts';
+import { Optimizer } from '@align2speak/native';
+import { loadTts } from '@align2speak/tts';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { Checkpoints } from '../src/checkpoint.js';
 import { configsOf, makeProject, type Project } from './fixtures/project.js';
 import { metricsOf, resultOf, runQuietly, runUntil, writeConfig } from './fixtures/runs.js';
 
@@ -89,6 +92,21 @@ it('goes back to an earlier checkpoint although later ones are there', async () 
   expect(names.length).toBe(2);
   await resume(names[0]!);
   expect(resultOf(out)).toEqual(whole);
+});
+
+it('a checkpoint replaces those of the course that the run has left, and all but the one before it', async () => {
+  const model = await loadTts(project.tts);
+  const optimizer = Optimizer.create(model);
+  const checkpoints = new Checkpoints(project.path('course'));
+  const save = (step: number) => checkpoints.save(model, optimizer, { step, best: null, stage: null });
+  for (const step of [9, 10, 11]) await save(step);
+  expect(await checkpoints.list()).toEqual(['step-10', 'step-11']);
+  await save(10);
+  expect(await checkpoints.list()).toEqual(['step-10']);
+  await save(8);
+  expect(await checkpoints.list()).toEqual(['step-8']);
+  expect(await checkpoints.verify()).toMatchObject({ step: 8, best: null, stage: null, optimizerSteps: 0 });
+  model.dispose();
 });
 
 it('names the checkpoints there are, when asked for another', async () => {
