@@ -1,3 +1,3 @@
 /** The codec: codes from audio, audio from codes. */
 export { codecConfigFromWeights, type TensorShapes } from './config-from-weights.js';
-export { decodeCodes, encodeWavs, hopLengthOf, loadCodec } from './model.js';
+export { decodeCodes, encodeWavs, hopLengthOf, loadCodec, wavTensors } from './model.js';

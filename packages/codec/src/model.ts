@@ -27,21 +27,28 @@ export async function encodeWavs(codec: Codec, wavs: readonly Float32Array[]): P
   const all: Codes[] = [];
   for (let begin = 0; begin < wavs.length; begin += itemsPerCall) {
     const part = wavs.slice(begin, begin + itemsPerCall);
-    const longest = Math.max(...part.map(({ length }) => length));
-    const wav = new Float32Array(part.length * longest);
-    part.forEach((samples, b) => {
-      wav.set(samples, b * longest);
-    });
-    const input = await Tensor.from(wav, [part.length, longest]);
-    const samples = await Tensor.from(
-      Int32Array.from(part, ({ length }) => length),
-      [part.length],
-    );
-    const { codes, frames } = await codec.encode(input, samples);
+    const { wav, samples } = await wavTensors(part);
+    const { codes, frames } = await codec.encode(wav, samples);
     all.push(...unstackCodes((await codes.toArray()) as Int32Array, codes.shape, await frames.toArray()));
-    for (const tensor of [input, samples, codes, frames]) tensor.dispose();
+    for (const tensor of [wav, samples, codes, frames]) tensor.dispose();
   }
   return all;
+}
+
+/** Waveforms of different lengths as one batch: `wav` `[B, S]`, zero beyond the `samples` `[B]` of each. */
+export async function wavTensors(wavs: readonly Float32Array[]): Promise<{ wav: Tensor; samples: Tensor }> {
+  const longest = Math.max(...wavs.map(({ length }) => length));
+  const data = new Float32Array(wavs.length * longest);
+  wavs.forEach((wav, b) => {
+    data.set(wav, b * longest);
+  });
+  return {
+    wav: await Tensor.from(data, [wavs.length, longest]),
+    samples: await Tensor.from(
+      Int32Array.from(wavs, ({ length }) => length),
+      [wavs.length],
+    ),
+  };
 }
 
 /** Waveforms of codes, T·hopLength samples each. */

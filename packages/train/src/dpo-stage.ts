@@ -18,6 +18,7 @@ import { Phases, type Stage } from './loop.js';
 import { Progress } from './progress.js';
 import { PromptPool } from './prompt-pool.js';
 import { type RolloutPrompt, rollOut } from './rollouts.js';
+import { prefixed } from './run.js';
 
 /** Configuration of `align2speak dpo`. */
 export const dpoTraining = z.strictObject({
@@ -93,8 +94,7 @@ export async function dpoStage(config: DpoTraining): Promise<Stage> {
         prompts.map(({ reference }) => reference),
       );
       disposeTensors(rolled.batch, rolled);
-      const named = Object.entries(judges.metrics(values)).map(([name, value]) => [`validation/${name}`, value]);
-      return { score: judges.selectionScore(values), metrics: Object.fromEntries(named) };
+      return { score: judges.selectionScore(values), metrics: prefixed('validation', judges.metrics(values)) };
     },
     state: () => null,
     restore: () => {},

@@ -11,8 +11,7 @@ import { JudgedRewards, rewardSetting } from './judged-rewards.js';
 import { Phases, type Stage } from './loop.js';
 import { PromptPool } from './prompt-pool.js';
 import { largestGap, lossMask, type RolloutPrompt, type Rollouts, rollOut } from './rollouts.js';
-import type { Metrics } from './run.js';
-import { prefixed } from './supervised-stage.js';
+import { type Metrics, prefixed } from './run.js';
 
 /** Configuration of `align2speak grpo`. */
 export const grpoTraining = z.strictObject({

@@ -1,5 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rms } from '@align2speak/audio';
+import { wavTensors } from '@align2speak/codec';
 import { judgeConfig, parseConfig, randomAt, randomIndex } from '@align2speak/contracts';
 import { Judge, type JudgeBatch, Optimizer, Tensor } from '@align2speak/native';
 import { judgeToOnnx, segmentsOf } from '@align2speak/rewards';
@@ -10,6 +12,7 @@ import { loopFields } from './config.js';
 import { type JudgeSpeech, loadJudgeSpeech } from './judge-speech.js';
 import { judgeErrors } from './judge-validation.js';
 import type { Stage } from './loop.js';
+import { prefixed } from './run.js';
 
 /** Configuration of `align2speak judge train`. */
 export const judgeTraining = z.strictObject({
@@ -59,8 +62,7 @@ export async function judgeStage(config: JudgeTraining): Promise<Stage> {
     },
     async validate() {
       const errors = await judgeErrors(config.kind, model, { speech: validation, symbols: labels.symbols });
-      const named = Object.entries(errors).map(([name, value]) => [`validation/${name}`, value]);
-      return { score: errors.score!, metrics: Object.fromEntries(named) };
+      return { score: errors.score!, metrics: prefixed('validation', errors) };
     },
     state: () => null,
     restore: () => {},
@@ -161,26 +163,4 @@ function heard(config: JudgeTraining, item: JudgeSpeech, key: number[]): Float32
     wav[i] = gain * (wav[i]! + noise * (state / 2 ** 31));
   }
   return wav;
-}
-
-function rms(wav: Float32Array): number {
-  let sum = 0;
-  for (const sample of wav) sum += sample * sample;
-  return Math.sqrt(sum / wav.length);
-}
-
-/** Waveforms of different lengths as one batch. */
-export async function wavTensors(wavs: readonly Float32Array[]): Promise<{ wav: Tensor; samples: Tensor }> {
-  const longest = Math.max(...wavs.map(({ length }) => length));
-  const data = new Float32Array(wavs.length * longest);
-  wavs.forEach((wav, b) => {
-    data.set(wav, b * longest);
-  });
-  return {
-    wav: await Tensor.from(data, [wavs.length, longest]),
-    samples: await Tensor.from(
-      Int32Array.from(wavs, ({ length }) => length),
-      [wavs.length],
-    ),
-  };
 }

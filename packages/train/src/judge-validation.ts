@@ -1,9 +1,9 @@
+import { wavTensors } from '@align2speak/codec';
 import { equalErrorRate } from '@align2speak/evaluate';
 import type { Judge } from '@align2speak/native';
 import { editDistance, segmentsOf } from '@align2speak/rewards';
 import { disposeTensors } from '@align2speak/tts';
 import type { JudgeSpeech } from './judge-speech.js';
-import { wavTensors } from './judge-stage.js';
 
 interface ValidationSet {
   speech: readonly JudgeSpeech[];

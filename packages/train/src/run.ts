@@ -8,6 +8,11 @@ import { Checkpoints } from './checkpoint.js';
 /** Numbers of one update, by name; names with `/` fall into groups. */
 export type Metrics = Record<string, number>;
 
+/** The same metrics under a group's name. */
+export function prefixed(group: string, metrics: Readonly<Record<string, number>>): Metrics {
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${group}/${name}`, value]));
+}
+
 /** The folder of a run: `config.json`, `metrics.jsonl`, TensorBoard events and checkpoints. */
 export class Run {
   readonly folder: string;

@@ -16,7 +16,7 @@ import { z } from 'zod';
 import { codedCorpus, requireManifests } from './coded-corpus.js';
 import { loopFields } from './config.js';
 import type { Stage } from './loop.js';
-import type { Metrics } from './run.js';
+import { type Metrics, prefixed } from './run.js';
 
 /** Configuration of `align2speak pretrain` and `align2speak finetune`. */
 export const supervisedTraining = z.strictObject({
@@ -198,9 +198,4 @@ function addLosses(
     sum.tokens += length * codebooks!;
     sums.set(utterance.lang, sum);
   });
-}
-
-/** The same metrics under a group's name. */
-export function prefixed(group: string, metrics: Readonly<Record<string, number>>): Metrics {
-  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${group}/${name}`, value]));
 }
