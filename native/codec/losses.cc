@@ -18,15 +18,23 @@ Var* frames_of(Tape& tape, Var* samples, int64_t hop, int32_t more) {
   return tape.constant(t);
 }
 
+/** One resolution of the spectral losses. */
+struct Resolution {
+  int64_t win, hop, mels;
+
+  /** A quarter of the window as the hop, 5 mel bands for each 32 samples of it, 160 at most: published. */
+  explicit Resolution(int64_t window) : win(window), hop(window / 4), mels(std::min<int64_t>(window / 32 * 5, 160)) {}
+};
+
 /** Calls term(resolution) for each and returns the mean. */
 template <class F>
-Var* mean_over(Tape& tape, const std::vector<LossResolution>& resolutions, F&& term) {
+Var* mean_over(Tape& tape, const std::vector<int64_t>& windows, F&& term) {
   Var* sum = nullptr;
-  for (const LossResolution& r : resolutions) {
-    Var* y = term(r);
+  for (const int64_t window : windows) {
+    Var* y = term(Resolution(window));
     sum = sum ? tape.apply(add, {sum, y}) : y;
   }
-  return tape.apply(scale, {sum}, {{"factor", 1.0 / static_cast<double>(resolutions.size())}});
+  return tape.apply(scale, {sum}, {{"factor", 1.0 / static_cast<double>(windows.size())}});
 }
 
 }  // namespace
@@ -42,6 +50,10 @@ CodecLosses::CodecLosses(const CodecLoss& weights, int64_t sample_rate) : weight
       fail_config(std::string("codec: loss: ") + name + ": expected a finite weight of 0 or more, got " + std::to_string(w));
     sum += w;
   }
+  if (weights.windows.empty()) fail_config("codec: loss: windows: expected one or more, got none");
+  for (const int64_t w : weights.windows)
+    if (w < 32 || w > 4096 || (w & (w - 1)))
+      fail_config("codec: loss: windows: expected powers of 2 from 32 to 4096, got " + std::to_string(w));
   if (sum == 0) fail_config("codec: loss: expected a weight other than 0 for at least one loss, got none");
 }
 
@@ -58,11 +70,11 @@ Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor
   };
   term(weights_.waveform, [&] { return tape.apply(squared_error, {wav, recorded, lengths}); });
   term(weights_.mel, [&] {
-    return mean_over(tape, resolutions, [&](const LossResolution& r) {
+    return mean_over(tape, weights_.windows, [&](const Resolution& r) {
       auto mel = [&](Var* x) {
         return tape.apply(log_mel, {x, lengths},
                           {{"sample_rate", double(sample_rate_)},
-                           {"n_fft", double(r.n_fft)},
+                           {"n_fft", double(r.win)},
                            {"hop", double(r.hop)},
                            {"win", double(r.win)},
                            {"window", kSymmetricHann},
@@ -75,10 +87,10 @@ Var* CodecLosses::codec(Tape& tape, Var* wav, const Tensor& target, const Tensor
     });
   });
   term(weights_.stft, [&] {
-    return mean_over(tape, resolutions, [&](const LossResolution& r) {
+    return mean_over(tape, weights_.windows, [&](const Resolution& r) {
       auto log_magnitude = [&](Var* x) {
         return tape.apply(log_stft, {x, lengths},
-                          {{"n_fft", double(r.n_fft)},
+                          {{"n_fft", double(r.win)},
                            {"hop", double(r.hop)},
                            {"win", double(r.win)},
                            {"window", kSymmetricHann},

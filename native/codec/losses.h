@@ -1,4 +1,4 @@
-// What the codec is trained to do: spectra like the recording's at six resolutions, and to convince the discriminators.
+// What the codec is trained to do: spectra like the recording's at several resolutions, and to convince the discriminators.
 #pragma once
 #include "codec/discriminators.h"
 
@@ -12,27 +12,21 @@ struct CodecLoss {
   double adversarial = 0;  // least squares, against the discriminators; 1
   double features = 0;     // of the discriminators' layers; 1
   double offset = 1;       // added to mels and magnitudes before the logarithm: what is far below it hardly counts; published: 1
+  /** Samples of the spectral terms' windows, published: these. Windows shorter than a pitch period ask for each pulse at its place. */
+  std::vector<int64_t> windows = {32, 64, 128, 256, 512, 1024};
 
   bool judged() const { return adversarial != 0 || features != 0; }
 };
 
-/** One resolution of the spectral losses. */
-struct LossResolution {
-  int64_t n_fft, hop, win, mels;
-};
-
 class CodecLosses {
  public:
-  /** @throws Config when no term has a weight, or one has a negative or no finite one. */
+  /** @throws Config when no term has a weight, one has a negative or no finite one, or a window is no power of 2 of 32 to 4096. */
   CodecLosses(const CodecLoss& weights, int64_t sample_rate);
 
   /** Weighted sum of the codec's terms [1]. wav and target [B, S], samples ints [B] (absent: all S): what lies beyond an item's
    *  samples does not count in the spectral terms and in that of the waveform. Discriminators are constants here; they judge all
    *  of S, and must be given when a term asks for them. @throws Config, Shape */
   Var* codec(Tape& tape, Var* wav, const Tensor& target, const Tensor& samples, const Discriminators* discriminators) const;
-
-  std::vector<LossResolution> resolutions = {{32, 8, 32, 5},     {64, 16, 64, 10},    {128, 32, 128, 20},
-                                             {256, 64, 256, 40}, {512, 128, 512, 80}, {1024, 256, 1024, 160}};
 
  private:
   CodecLoss weights_;

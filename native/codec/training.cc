@@ -1,5 +1,6 @@
 #include "codec/training.h"
 
+#include "core/rng.h"
 #include "ops/elementwise/elementwise.h"
 
 namespace a2s {
@@ -11,11 +12,37 @@ struct Forward {
   Var* wav;
 };
 
-Forward forward(Tape& tape, const Codec& codec, const Tensor& audio, const Tensor& samples) {
+/** Random codes in place of some, which then pass no gradient. */
+Var* replace_codes(Tape& tape, const Codec& codec, Var* dequantized, const CodecNoise& noise) {
+  const Rng rng{noise.seed, static_cast<uint32_t>(Stream::codes)};
+  const int64_t B = dequantized->value.dims[0], T = dequantized->value.dims[2], G = codec.config().groups;
+  const int64_t D = static_cast<int64_t>(codec.config().levels.size());
+  const Tensor kept = tape.alloc(DType::i32, {B * T * G}), codes = tape.alloc(DType::i32, {B, G, T});
+  for (int64_t b = 0; b < B; ++b) {
+    const double share = noise.codes * rng.uniform(noise.step, static_cast<uint64_t>(b));
+    for (int64_t t = 0; t < T; ++t)
+      for (int64_t g = 0; g < G; ++g) {
+        const int64_t at = (b * T + t) * G + g;
+        kept.as<int32_t>()[at] = rng.uniform(noise.step, static_cast<uint64_t>(B + 2 * at)) >= share;
+        const double u = rng.uniform(noise.step, static_cast<uint64_t>(B + 2 * at + 1));
+        codes.as<int32_t>()[(b * G + g) * T + t] = static_cast<int32_t>(u * static_cast<double>(codec.config().codebook_size()));
+      }
+  }
+  auto masked = [&](Var* values, const Tensor& keep) {
+    Var* rows = tape.view(tape.apply(transpose, {values}), {B * T * G, 1, D});
+    return tape.view(tape.apply(mask_rows, {rows, tape.constant(keep)}), {B, T, G * D});
+  };
+  const Tensor replaced = tape.alloc(DType::i32, {B * T * G});
+  for (int64_t i = 0; i < replaced.size(); ++i) replaced.as<int32_t>()[i] = 1 - kept.as<int32_t>()[i];
+  return tape.apply(transpose, {tape.apply(add, {masked(dequantized, kept), masked(codec.dequantise(tape, codes), replaced)})});
+}
+
+Forward forward(Tape& tape, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecNoise& noise = {}) {
   Forward f;
   f.encoded = codec.encode(tape, audio, samples);
   f.quantised = codec.quantise(tape, f.encoded.latent, f.encoded.frames);
-  f.wav = codec.decode(tape, f.quantised.dequantized, f.encoded.frames);
+  Var* values = noise.codes > 0 ? replace_codes(tape, codec, f.quantised.dequantized, noise) : f.quantised.dequantized;
+  f.wav = codec.decode(tape, values, f.encoded.frames);
   return f;
 }
 
@@ -53,11 +80,13 @@ CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor
 }
 
 CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss,
-                   double weight) {
+                   double weight, const CodecNoise& noise) {
+  if (!(noise.codes >= 0 && noise.codes <= 1))
+    fail_config("codec: noise: codes: expected 0 to 1, got " + std::to_string(noise.codes));
   const CodecLosses losses(loss, codec.config().sample_rate);
   Tape tape(pass.ctx, pass.arena);
   tape.cancel = pass.cancel;
-  const Forward f = forward(tape, codec, audio, samples);
+  const Forward f = forward(tape, codec, audio, samples, noise);
   const Tensor target = target_of(tape, audio, samples, f.wav->value),
                lengths = lengths_of(tape, f.encoded.frames, codec.config().hop());
   Var* total = tape.apply(scale, {losses.codec(tape, f.wav, target, lengths, nullptr)}, {{"factor", weight}});

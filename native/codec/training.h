@@ -19,14 +19,21 @@ struct CodecTrained {
   CodecEvaluation parts;
 };
 
+/** What disturbs a training step; the same for the same seed and step. */
+struct CodecNoise {
+  uint64_t seed = 0, step = 0;
+  double codes = 0;  // most of an item's codes that the decoder sees replaced by random ones; each item draws its own share below it
+};
+
 /** audio [B, S] in [-1, 1], samples ints [B] (absent: all S). Unlike encode_batch the items share one buffer, at whose end
  *  the encoder repeats the last sample: the last codes of a shorter item differ from those it has alone.
  *  @throws Shape or Data naming the argument. */
 CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples);
 
-/** Adds weight * d loss to the gradients; the loss is over whole frames. @throws as evaluate; Config when no loss has a
- *  weight, or one that needs discriminators. */
+/** Adds weight * d loss to the gradients; the loss is over whole frames. What noise replaced passes no gradient to the
+ *  encoder; the returned codes and their values are those before the noise. @throws as evaluate; Config when no loss has a
+ *  weight, or one that needs discriminators, or a share of codes is not from 0 to 1. */
 CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss,
-                   double weight);
+                   double weight, const CodecNoise& noise = {});
 
 }  // namespace a2s

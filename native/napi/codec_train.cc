@@ -46,10 +46,18 @@ Napi::Value codec_train(const Napi::CallbackInfo& info) {
   s.read("mel", loss.mel);
   s.read("stft", loss.stft);
   s.read("offset", loss.offset);
+  s.read("windows", loss.windows);
   s.read("weight", weight);
+  CodecNoise noise;
+  if (auto n = s.nested("noise")) {
+    n->read("seed", noise.seed);
+    n->read("step", noise.step);
+    n->read("codes", noise.codes);
+    n->finish();
+  }
   s.finish();
-  auto run = [b = Batch(info), loss, weight](Workspace& w) {
-    const CodecTrained t = train(pass_of(w), *b.codec, b.audio->view, view_of(b.samples), loss, weight);
+  auto run = [b = Batch(info), loss, weight, noise](Workspace& w) {
+    const CodecTrained t = train(pass_of(w), *b.codec, b.audio->view, view_of(b.samples), loss, weight, noise);
     return Result{keep_parts(t.parts), t.loss};
   };
   return submit(info.Env(), info[4], run, [](Napi::Env env, Result& result) -> Napi::Value {

@@ -137,7 +137,9 @@ Napi::Value tts_generate(const Napi::CallbackInfo& info) {
                            {"lengths", keep(g.lengths)},
                            {"truncated", keep(g.truncated)},
                            {"logprobs", keep(g.logprobs)},
-                           {"entropy", keep(g.entropy)}},
+                           {"entropy", keep(g.entropy)},
+                           {"endTokens", keep(g.end_tokens)},
+                           {"endLogprobs", keep(g.end_logprobs)}},
                           g.times};
   };
   return submit(info.Env(), info[4], std::move(run), deliver_generated);

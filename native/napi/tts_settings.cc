@@ -65,11 +65,12 @@ BatchRefs::BatchRefs(const Napi::Value& value) {
   s.read("codeLengths", code_lengths);
   s.read("group", group);
   s.read("unconditional", unconditional);
+  s.read("endTokens", end_tokens);
   s.finish();
 }
 
 TtsBatch BatchRefs::view() const {
-  return {prompts.view(), view_of(codes), view_of(code_lengths), group, view_of(unconditional)};
+  return {prompts.view(), view_of(codes), view_of(code_lengths), group, view_of(unconditional), view_of(end_tokens)};
 }
 
 void read_sampling(Settings& s, Sampling& sampling) {

@@ -17,7 +17,7 @@ struct PromptRefs {
 };
 struct BatchRefs {
   PromptRefs prompts;
-  TensorRef codes, code_lengths, unconditional;
+  TensorRef codes, code_lengths, unconditional, end_tokens;
   int64_t group = 1;
   explicit BatchRefs(const Napi::Value& value);
   TtsBatch view() const;

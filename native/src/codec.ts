@@ -26,12 +26,19 @@ export interface CodecParts extends CodedBatch {
 export interface CodecLoss {
   /** Of the mean squared difference over the samples of whole frames. */
   waveform?: number | undefined;
-  /** Of the mean absolute difference of log mel spectra at six resolutions; the published recipe has 1. */
+  /** Of the mean absolute difference of log mel spectra, mean over the windows; the published recipe has 1. */
   mel?: number | undefined;
-  /** Of the mean absolute difference of log spectra at six resolutions; the published recipe has 20. */
+  /** Of the mean absolute difference of log spectra, mean over the windows; the published recipe has 20. */
   stft?: number | undefined;
   /** Added to mels and magnitudes before the logarithm, 1e-30 to 1000: what is far below it hardly counts. Default, as published, 1. */
   offset?: number | undefined;
+  /**
+   * Samples of the spectral losses' windows, powers of 2 from 32 to 4096. Default, as published, 32 to 1024. Windows shorter than
+   * a pitch period ask for each pulse at its place, which codes must then carry.
+   */
+  windows?: readonly number[] | undefined;
+  /** Replaces random codes, so that the decoder forgives wrong ones: a share of each item's drawn uniformly up to `codes`. Default: none. */
+  noise?: { seed: number; step: number; codes: number } | undefined;
   /** Factor of all gradients, e.g. one over the number of accumulated batches; default 1. */
   weight?: number | undefined;
 }

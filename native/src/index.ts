@@ -4,7 +4,7 @@
  * Calls run one after another on one engine thread per process, in the order they were made.
  */
 export type { NativeInfo, TensorArray } from './binding.js';
-export { Codec } from './codec.js';
+export { Codec, type CodecLoss } from './codec.js';
 export { info, setThreads } from './engine.js';
 export { Judge, type JudgeAnswer, type JudgeBatch } from './judge.js';
 export type { Model, NamedTensors } from './model.js';

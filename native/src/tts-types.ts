@@ -23,6 +23,8 @@ export interface TtsBatch extends TtsPrompts {
   group?: number | undefined;
   /** `[B]`, 1: the sample is seen without text and voice prompt; absent: none is. */
   unconditional?: Tensor | undefined;
+  /** `[B, K]` targets of the frame after the last, as `generate` drew them; absent: EOS. */
+  endTokens?: Tensor | undefined;
 }
 
 /** The distribution of a token, the same for the sampler and for likelihoods. */
@@ -182,5 +184,9 @@ export interface Generated {
   logprobs: Tensor;
   /** `[B, K, T]` nats */
   entropy: Tensor;
+  /** i32 `[B, K]`, the tokens that the ending frame drew: their likelihood is that of the end. EOS where a sample was truncated. */
+  endTokens: Tensor;
+  /** `[B, K]` nats, 0 where a sample was truncated. */
+  endLogprobs: Tensor;
   times: { encodeMs: number; prefillMs: number; decodeMs: number; sampleMs: number; steps: number; rows: number };
 }

@@ -128,6 +128,35 @@ describe('codec', () => {
     );
   });
 
+  it('trains under noise: the same for the same step, with the codes of a step without', async () => {
+    const codec = await Codec.create(config, { seed: 6 });
+    const wav = await Tensor.from(wave(160), [2, 80]);
+    const train = async (noise?: { seed: number; step: number; codes: number }) => {
+      await codec.zeroGrad();
+      const { loss, codes } = await codec.lossBackward({ wav }, { waveform: 1, noise });
+      const encoder = (await codec.gradients())['audio_encoder.pre_conv.conv.bias']!;
+      return {
+        loss,
+        codes: await codes.toArray(),
+        encoder: Math.hypot(...((await encoder.toArray()) as Float32Array)),
+      };
+    };
+    const [plain, none] = [await train(), await train({ seed: 1, step: 0, codes: 0 })];
+    expect(none).toEqual(plain);
+    const [first, again, next] = [
+      await train({ seed: 1, step: 2, codes: 1 }),
+      await train({ seed: 1, step: 2, codes: 1 }),
+      await train({ seed: 1, step: 3, codes: 1 }),
+    ];
+    expect(first).toEqual(again);
+    expect(next.loss).not.toBe(first.loss);
+    expect(first.loss).not.toBe(plain.loss);
+    expect(first.codes).toEqual(plain.codes);
+    expect(first.encoder).toBeGreaterThan(0);
+    expect(first.encoder).not.toBe(plain.encoder);
+    await expect(train({ seed: 1, step: 0, codes: 1.5 })).rejects.toThrow('codec: noise: codes: expected 0 to 1');
+  });
+
   it.each([
     ['codes of another shape', [1, 2, 1], [0, 0], /codes|codebooks/],
     ['codes out of range', [1, 3, 1], [0, 0, 20], /20/],

@@ -76,6 +76,24 @@ void check_terms(const Within& within) {
 TEST(codec_losses_equal_pytorch_in_f64) { check_terms({DType::f64, 1e-10, 1e-8}); }
 TEST(codec_losses_equal_pytorch_in_f32) { check_terms({DType::f32, 1e-5, 1e-4}); }
 
+TEST(codec_losses_are_means_over_their_windows) {
+  LossGolden golden;
+  const Tensor recorded = golden.get("in.recorded", DType::f64), decoded = golden.get("in.decoded", DType::f64);
+  auto loss = [&](const char* name, std::vector<int64_t> windows) {
+    CodecLoss w = only(name);
+    w.windows = std::move(windows);
+    Arena arena;
+    Tape tape(test_context(), arena);
+    return element(CodecLosses(w, 22050).codec(tape, tape.constant(decoded), recorded, {}, nullptr)->value, 0);
+  };
+  for (const char* name : {"mel", "stft"}) {
+    CHECK_NEAR(loss(name, {64, 256}), (loss(name, {64}) + loss(name, {256})) / 2, 1e-12);
+    CHECK(loss(name, {64}) != loss(name, {256}));
+  }
+  for (const std::vector<int64_t>& windows : {std::vector<int64_t>{}, {16}, {96}, {8192}})
+    CHECK_THROWS(loss("mel", windows), "windows");
+}
+
 TEST(discriminators_of_published_size_have_the_published_tensors) {
   // 288 in the checkpoint: 90 of the periods, 180 of the bands and their 2 windows, 16 of the network over WavLM.
   DiscriminatorConfig c;

@@ -131,7 +131,7 @@ inline Pass run_pass(Tape& tape, const Tts& tts, const TtsBatch& batch) {
   check_batch(tts.config(), batch);
   Pass p;
   p.prompts = tts.encode(tape, prompt_rows(tts.config(), batch.prompts, tape.arena()));
-  p.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena());
+  p.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena(), batch.end_tokens);
   p.decoded = tts.decode(tape, p.prompts, p.audio, {.group = batch.group, .unconditional = batch.unconditional});
   return p;
 }

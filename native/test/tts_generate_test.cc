@@ -13,7 +13,7 @@ double rollout_error(const TtsConfig& config, DType dtype, const Sampling& sampl
   s.local = local;
   const Generated out = generate(test_context(), arena, *tts, prompts, 3, ids_from(40, 6, arena), s);
   Tape tape(test_context(), arena, Tape::Mode::infer);
-  const Pass pass = run_pass(tape, *tts, {.prompts = prompts, .codes = out.codes, .code_lengths = out.lengths, .group = 3});
+  const Pass pass = run_pass(tape, *tts, {.prompts = prompts, .codes = out.codes, .code_lengths = out.lengths, .group = 3, .end_tokens = out.end_tokens});
   Decoded twin;
   if (sampling.guided()) twin = decode_unconditional(tape, *tts, pass.prompts, pass.audio, {.group = 3});
   const TokenScores scores = local ? score_tokens_locally(tape, *tts, pass.audio, pass.decoded, sampling, &twin)
@@ -22,12 +22,17 @@ double rollout_error(const TtsConfig& config, DType dtype, const Sampling& sampl
   const int64_t K = config.codebooks, T = out.codes.dim(2), trained = lp.dim(2);
   double worst = 0;
   for (int64_t b = 0; b < 6; ++b)
-    for (int64_t k = 0; k < K; ++k)
-      for (int64_t t = 0; t < out.lengths.as<int32_t>()[b]; ++t) {
+    for (int64_t k = 0; k < K; ++k) {
+      const int64_t frames = out.lengths.as<int32_t>()[b];
+      for (int64_t t = 0; t < frames; ++t) {
         const int64_t i = (b * K + k) * T + t, j = (b * K + k) * trained + t;
         CHECK(std::isfinite(element(lp, j)));
         worst = std::max({worst, std::fabs(element(out.logprobs, i) - element(lp, j)), std::fabs(element(out.entropy, i) - element(entropy, j))});
       }
+      // What ended the sample is as likely as when it was drawn, whichever codebooks drew EOS.
+      if (out.truncated.as<int32_t>()[b] == 0)
+        worst = std::max(worst, std::fabs(element(out.end_logprobs, b * K + k) - element(lp, (b * K + k) * trained + frames)));
+    }
   return worst;
 }
 
@@ -154,7 +159,11 @@ TEST(tts_end_rules) {
   GenerateSettings s = settings_of(config, {.min_frames = 4});
   auto length = [&](EndRule::Where where) {
     s.end.where = where;
-    return generate(test_context(), arena, *tts, prompts, 1, ids_from(0, 1, arena), s).lengths.as<int32_t>()[0];
+    const Generated out = generate(test_context(), arena, *tts, prompts, 1, ids_from(0, 1, arena), s);
+    // The ending frame is kept as it was drawn: EOS in codebook 1 alone. One that was never drawn is EOS throughout.
+    for (int64_t k = 0; k < 3; ++k)
+      CHECK((out.end_tokens.as<int32_t>()[k] == config.eos) == (k == 1 || out.truncated.as<int32_t>()[0] == 1));
+    return out.lengths.as<int32_t>()[0];
   };
   CHECK(length(EndRule::Where::any) == 4);
   CHECK(length(EndRule::Where::all) == 12);

@@ -25,11 +25,11 @@ void check_ints(const Tensor& t, const char* field, std::initializer_list<int64_
   fail_shape("tts batch: " + std::string(field) + ": expected i32 " + want + "], got " + got);
 }
 
-/** Lengths within [1, most] and ids within [0, ids) in each of the `rows` rows of every item. */
+/** Lengths within [1, most] (absent: all columns) and ids within [0, ids) in each of the `rows` rows of every item. */
 void check_values(const Tensor& t, const Tensor& lengths, const char* field, const char* lengths_field, int64_t ids) {
   const int64_t items = t.dim(0), columns = t.dim(-1), rows = t.size() / items / columns;
   for (int64_t b = 0; b < items; ++b) {
-    const int64_t n = lengths.as<int32_t>()[b];
+    const int64_t n = lengths ? lengths.as<int32_t>()[b] : columns;
     const std::string item = shape_string(std::span<const int64_t>(&b, 1));
     if (n < 1 || n > columns) refuse(lengths_field + item, "1.." + std::to_string(columns), std::to_string(n));
     for (int64_t r = 0; r < rows; ++r)
@@ -78,6 +78,10 @@ void check_batch(const TtsConfig& config, const TtsBatch& batch) {
   check_ints(batch.code_lengths, "code_lengths", {B});
   check_values(batch.codes, batch.code_lengths, "codes", "code_lengths", config.vocab);
   if (batch.unconditional) check_ints(batch.unconditional, "unconditional", {B});
+  if (batch.end_tokens) {
+    check_ints(batch.end_tokens, "end_tokens", {B, config.codebooks});
+    check_values(batch.end_tokens, {}, "end_tokens", "", config.vocab);
+  }
 }
 
 PromptRows prompt_rows(const TtsConfig& config, const Prompts& p, Arena& arena) {
@@ -107,7 +111,7 @@ PromptRows prompt_rows(const TtsConfig& config, const Prompts& p, Arena& arena) 
   return rows;
 }
 
-AudioRows audio_rows(const TtsConfig& config, const Tensor& codes, const Tensor& code_lengths, Arena& arena) {
+AudioRows audio_rows(const TtsConfig& config, const Tensor& codes, const Tensor& code_lengths, Arena& arena, const Tensor& end_tokens) {
   const int64_t B = code_lengths.dim(0), K = config.codebooks, S = config.frame_stacking;
   AudioRows rows;
   rows.lengths = new_tensor(arena, DType::i32, {B});
@@ -132,8 +136,8 @@ AudioRows audio_rows(const TtsConfig& config, const Tensor& codes, const Tensor&
       for (int64_t k = 0; k < K; ++k)
         for (int64_t u = 0; u < steps; ++u) {
           const int64_t t = u * S + i;
-          const int32_t code = t < n ? codes.as<int32_t>()[(b * K + k) * codes.dim(2) + t] : static_cast<int32_t>(config.eos);
-          *target++ = t <= n ? code : -1;
+          const int32_t end = end_tokens ? end_tokens.as<int32_t>()[b * K + k] : static_cast<int32_t>(config.eos);
+          *target++ = t < n ? codes.as<int32_t>()[(b * K + k) * codes.dim(2) + t] : t == n ? end : -1;
           *mask++ = t <= n;
         }
   }

@@ -19,6 +19,7 @@ struct TtsBatch {
   Tensor code_lengths;        // [B] frames
   int64_t group = 1;
   Tensor unconditional = {};  // [B], 1: the sample is seen without text and voice prompt; absent: none is
+  Tensor end_tokens = {};     // [B,K] targets of the frame after the last, as generate drew them; absent: EOS
 };
 
 /** @throws Shape or Data naming the field, the item and what it holds. */
@@ -36,13 +37,13 @@ PromptRows prompt_rows(const TtsConfig& config, const Prompts& prompts, Arena& a
 /** Decoder inputs and targets of B samples; U steps of S frames. */
 struct AudioRows {
   Tensor input, lengths;     // [B,K,S·U], [B] steps: S frames of BOS, then the codes before the last target's step
-  Tensor targets;            // [B,K·S,U] codes, then one frame of EOS; head c + i·K is codebook c of slot i; -1 beyond
+  Tensor targets;            // [B,K·S,U] codes, then one frame of EOS or of what ended the sample; head c + i·K is codebook c of slot i; -1 beyond
   Tensor target_mask;        // the same shape, 1 where there is a target
   Tensor frame_lengths;      // [B] targets of a codebook: frames + 1
   int64_t steps() const { return targets.dim(2); }
 };
 /** Codes may be empty here: the sequence is then BOS alone. */
-AudioRows audio_rows(const TtsConfig& config, const Tensor& codes, const Tensor& code_lengths, Arena& arena);
+AudioRows audio_rows(const TtsConfig& config, const Tensor& codes, const Tensor& code_lengths, Arena& arena, const Tensor& end_tokens = {});
 
 /** [P] -> [P·group], each value repeated. */
 Tensor repeat(const Tensor& ints, int64_t group, Arena& arena);

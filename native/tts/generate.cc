@@ -67,7 +67,11 @@ class Generator {
              .lengths = constant_ints(B, static_cast<int32_t>(frames), arena),
              .truncated = constant_ints(B, 1, arena),
              .logprobs = new_tensor(arena, tts.dtype(), {B, config_.codebooks, frames}),
-             .entropy = new_tensor(arena, tts.dtype(), {B, config_.codebooks, frames})};
+             .entropy = new_tensor(arena, tts.dtype(), {B, config_.codebooks, frames}),
+             .end_tokens = new_tensor(arena, DType::i32, {B, config_.codebooks}),
+             .end_logprobs = new_tensor(arena, tts.dtype(), {B, config_.codebooks})};
+    std::fill_n(room_.end_tokens.as<int32_t>(), room_.end_tokens.size(), static_cast<int32_t>(config_.eos));
+    fill_zero(room_.end_logprobs);
     g_.codes = room_.codes;
     for (int64_t b = 0; b < B; ++b) {
       g_.running.push_back({b, b / group});
@@ -229,6 +233,7 @@ class Generator {
     return slot;
   }
 
+  /** Keeps the frames in the first slots of a running sample's step, and, where it ends, what the slot after them drew. */
   template <class T>
   void write(int64_t step, int64_t a, int64_t slots, const Drawn& drawn) {
     const int64_t K = config_.codebooks, S = config_.frame_stacking, frames = room_.codes.dim(2);
@@ -240,6 +245,10 @@ class Generator {
         room_.logprobs.as<T>()[to] = drawn.logprobs.as<T>()[from];
         room_.entropy.as<T>()[to] = drawn.entropy.as<T>()[from];
       }
+    if (slots == S) return;
+    const int64_t from = a * config_.step_tokens() + slots * K, to = g_.running[static_cast<size_t>(a)].sample * K;
+    std::copy_n(drawn.tokens.as<int32_t>() + from, K, room_.end_tokens.as<int32_t>() + to);
+    std::copy_n(drawn.logprobs.as<T>() + from, K, room_.end_logprobs.as<T>() + to);
   }
 
   /** Appends the step to each running sample and lets those that end leave. */

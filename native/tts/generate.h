@@ -43,6 +43,9 @@ struct Generated {
   Tensor truncated;  // ints [B], 1: no end within max_frames
   Tensor logprobs;   // [B,K,T] nats, under the distribution each token was drawn from
   Tensor entropy;    // [B,K,T] nats
+  /** What the ending frame drew: the tokens whose likelihood the end has. EOS and 0 nats where a sample was truncated. */
+  Tensor end_tokens;    // ints [B,K]
+  Tensor end_logprobs;  // [B,K]
   struct Times {
     double encode_ms = 0, prefill_ms = 0, decode_ms = 0, sample_ms = 0;
     int64_t steps = 0;  // decoder steps

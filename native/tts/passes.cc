@@ -19,7 +19,7 @@ Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Noise& 
   check_batch(tts.config(), batch);
   Forward f;
   f.prompts = tts.encode(tape, prompt_rows(tts.config(), batch.prompts, tape.arena()), noise);
-  f.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena());
+  f.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena(), batch.end_tokens);
   if (history) scramble_history(tts.config(), f.audio, history->history, history->seed, history->step);
   AttentionPrior rows;
   if (prior) rows = tts.training_prior(tape, f.prompts, f.audio, batch.group, *prior);

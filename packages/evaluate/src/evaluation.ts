@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { ItemScore } from './items.js';
 import { type Summary, summarise } from './metrics.js';
 import { evaluateRecordings, evaluateTts, openPanel } from './run.js';
-import { loadTestSet } from './test-set.js';
+import { loadTestSet, type TestPrompt } from './test-set.js';
 
 /** Configuration of `align2speak evaluate`. */
 export const evaluation = z.strictObject({
@@ -59,11 +59,21 @@ export async function runEvaluation(
   const results: Record<string, Record<string, EvaluationResult>> = {};
   try {
     for (const manifest of new Set([...settings.tests, ...settings.voices])) await readManifest(manifest);
-    for (const manifest of settings.tests) {
-      const prompts = await loadTestSet({ ...settings, manifest, most: settings.items });
+    const sets: [string, TestPrompt[]][] = [];
+    for (const manifest of settings.tests)
+      sets.push([manifest, await loadTestSet({ ...settings, manifest, most: settings.items })]);
+    const total = seeds.length * sets.reduce((sum, [, prompts]) => sum + prompts.length, 0);
+    let before = 0;
+    for (const [manifest, prompts] of sets) {
       if (model) {
         const sampling = { temperature, guidance, minFrames };
-        const told = await evaluateTts({ model, codec, panel }, prompts, { seeds, sampling, maxFrames, onProgress });
+        const told = await evaluateTts({ model, codec, panel }, prompts, {
+          seeds,
+          sampling,
+          maxFrames,
+          onProgress: (done) => onProgress(before + done, total),
+        });
+        before += told.items.length;
         results[manifest] = { model: withSummary(told.items) };
       } else {
         const { recording, resynthesis } = await evaluateRecordings({ codec, panel }, prompts);

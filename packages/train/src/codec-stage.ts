@@ -1,7 +1,7 @@
 import { readWav } from '@align2speak/audio';
 import { codecConfig, randomIndex } from '@align2speak/contracts';
 import { readManifest } from '@align2speak/data';
-import { Codec, Optimizer, Tensor } from '@align2speak/native';
+import { Codec, type CodecLoss, Optimizer, Tensor } from '@align2speak/native';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
 import { requireManifests } from './coded-corpus.js';
@@ -21,8 +21,24 @@ export const codecTraining = z.strictObject({
       mel: z.number().min(0).default(1),
       stft: z.number().min(0).default(20),
       offset: z.number().positive().max(1000).default(1).describe('Magnitudes far below it hardly count.'),
+      windows: z
+        .array(z.number().int())
+        .min(1)
+        .default([32, 64, 128, 256, 512, 1024])
+        .describe('Samples of the spectra; below a pitch period the codes must place each pulse.'),
     })
     .prefault({}),
+  codeNoise: z
+    .strictObject({
+      share: z.number().min(0).max(1).default(0).describe('Each item draws its own share up to this.'),
+      from: z
+        .int()
+        .min(0)
+        .default(0)
+        .describe('First update with noise. From the start, the decoder learns to ignore all codes.'),
+    })
+    .prefault({})
+    .describe('Replaces codes by random ones in training: the decoder learns to forgive wrong codes.'),
   validationItems: z.int().min(1).default(32),
   ...loopFields,
 });
@@ -43,8 +59,8 @@ export async function codecStage(config: CodecTraining): Promise<Stage> {
   const size = config.cropFrames * config.model.downSampleRates.reduce((a, b) => a * b, 1);
   const crops = (speech: Float32Array[], items: number, key: number[]) => batchOfCrops(speech, { items, size, key });
 
-  const pass = async (wav: Tensor) => {
-    const { loss: value, ...parts } = await codec.lossBackward({ wav }, loss);
+  const pass = async (wav: Tensor, noise?: CodecLoss['noise']) => {
+    const { loss: value, ...parts } = await codec.lossBackward({ wav }, { ...loss, noise });
     const entropy = codeEntropy((await parts.codes.toArray()) as Int32Array, parts.codes.shape);
     for (const tensor of [wav, ...Object.values(parts)]) tensor.dispose();
     return { value, entropy };
@@ -55,7 +71,9 @@ export async function codecStage(config: CodecTraining): Promise<Stage> {
     optimizer,
     async step(step: number, phases: Phases) {
       const wav = await phases.time('data', () => crops(train, config.items, [config.seed, step]));
-      const { value } = await phases.time('train', () => pass(wav));
+      const { value } = await phases.time('train', () =>
+        pass(wav, { seed: config.seed, step, codes: step < config.codeNoise.from ? 0 : config.codeNoise.share }),
+      );
       return { metrics: { loss: value } };
     },
     async validate() {

@@ -35,7 +35,7 @@ export function learningRate({ lr, warmupSteps, decay, lrFinal, steps }: LoopCon
 /**
  * The configuration of a stage: a YAML file, then `a.b=value` settings over it, then the schema's checks and defaults.
  *
- * @param settings each `path.to.field=value`; the value is read as YAML
+ * @param settings each `path.to.field=value`, or `path.to.list+=value` for one more entry; the value is read as YAML
  * @throws ConfigError naming file or setting, field, and what was expected.
  */
 export async function loadConfig<S extends z.ZodType>(
@@ -48,7 +48,9 @@ export async function loadConfig<S extends z.ZodType>(
     const at = setting.indexOf('=');
     if (at < 1) throw new ConfigError({ where: '--set', what: setting, expected: 'path.to.field=value', got: 'no =' });
     const where = `--set ${setting}`;
-    assign(config, setting.slice(0, at).split('.'), { value: parseYaml(setting.slice(at + 1), where), where });
+    const append = setting[at - 1] === '+';
+    const path = setting.slice(0, append ? at - 1 : at).split('.');
+    assign(config, path, { value: parseYaml(setting.slice(at + 1), where), append, where });
   }
   return parseConfig(schema, config, file ?? '--set');
 }
@@ -77,20 +79,30 @@ function parseYaml(text: string, where: string): unknown {
   }
 }
 
+interface Assignment {
+  value: unknown;
+  /** The value is one more entry of the list at the path. */
+  append: boolean;
+  where: string;
+}
+
 /** Puts a value at a path of fields and places in lists. */
-function assign(config: object, path: string[], { value, where }: { value: unknown; where: string }): void {
+function assign(config: object, path: string[], assignment: Assignment): void {
+  const { value, append, where } = assignment;
   const [first, ...rest] = path as [string, ...string[]];
   if (Array.isArray(config) && !/^\d+$/.test(first))
     throw new ConfigError({ where, what: first, expected: 'a number, the place in a list', got: first });
   if (first === '' || first === '__proto__')
     throw new ConfigError({ where, what: first || 'path', expected: "a field's name", got: first || 'nothing' });
   const fields = config as Record<string, unknown>;
+  const inner = Object.hasOwn(fields, first) ? fields[first] : undefined;
   if (rest.length === 0) {
-    fields[first] = value;
+    if (append && inner !== undefined && !Array.isArray(inner))
+      throw new ConfigError({ where, what: first, expected: 'a list, for +=', got: typeof inner });
+    fields[first] = append ? [...((inner as unknown[] | undefined) ?? []), value] : value;
     return;
   }
-  const inner = Object.hasOwn(fields, first) ? fields[first] : undefined;
   const next = typeof inner === 'object' && inner !== null ? inner : {};
   fields[first] = next;
-  assign(next, rest, { value, where });
+  assign(next, rest, assignment);
 }

@@ -7,7 +7,7 @@ import {
   requireSameCodes,
   unstackCodes,
 } from '@align2speak/contracts';
-import { type Codec, Optimizer, ops, type Sampling, Tensor, type Tts } from '@align2speak/native';
+import { type Codec, Optimizer, ops, type Sampling, Tensor, type Tts, type TtsBatch } from '@align2speak/native';
 import { type Candidate, type PreferencePairs, preferencePairs } from '@align2speak/rl';
 import { batchTensors, disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
@@ -49,11 +49,17 @@ export const dpoTraining = z.strictObject({
 
 export type DpoTraining = z.infer<typeof dpoTraining>;
 
+/** What a rollout drew, its ending frame included. */
+interface Drawn {
+  codes: Codes;
+  end: Int32Array;
+}
+
 /** Two samples of a prompt, the better first, with what the reference model thinks of each. */
 interface Pair {
   prompt: RolloutPrompt;
-  chosen: Codes;
-  rejected: Codes;
+  chosen: Drawn;
+  rejected: Drawn;
   rewardGap: number;
   /** Log-probability of each whole sample. */
   reference: [number, number];
@@ -123,7 +129,7 @@ async function makePairs(
   pool: PromptPool,
 ): Promise<{ pairs: Pair[]; counts: Record<string, number> }> {
   const { groupSize, seed } = config;
-  const groups: { prompt: RolloutPrompt; candidates: Candidate[]; codes: Codes[] }[] = [];
+  const groups: { prompt: RolloutPrompt; candidates: Candidate[]; drawn: Drawn[] }[] = [];
   const progress = new Progress('pairs', config.pairPrompts);
   for (let begin = 0; begin < config.pairPrompts; begin += promptsAtOnce) {
     const count = Math.min(promptsAtOnce, config.pairPrompts - begin);
@@ -137,14 +143,16 @@ async function makePairs(
     const rolled = await rollOut({ model, codec }, prompts, settings, new Phases());
     const references = prompts.flatMap(({ reference }) => new Array(groupSize).fill(reference));
     const { values } = await judges.score(rolled.wavs, references);
-    const codes = unstackCodes(
-      (await rolled.batch.codes.toArray()) as Int32Array,
-      rolled.batch.codes.shape,
-      rolled.frames,
-    );
+    const { codes, endTokens } = rolled.batch;
+    const ends = (await endTokens!.toArray()) as Int32Array;
+    const codebooks = codes.shape[1]!;
+    const drawn = unstackCodes((await codes.toArray()) as Int32Array, codes.shape, rolled.frames).map((each, i) => ({
+      codes: each,
+      end: ends.slice(i * codebooks, (i + 1) * codebooks),
+    }));
     disposeTensors(rolled.batch, rolled);
     prompts.forEach((prompt, p) => {
-      const own = codes.slice(p * groupSize, (p + 1) * groupSize);
+      const own = drawn.slice(p * groupSize, (p + 1) * groupSize);
       const candidates = own.map((_, g) => {
         const i = p * groupSize + g;
         const cut = rolled.truncated[i] === 1;
@@ -155,7 +163,7 @@ async function makePairs(
           durationSec: rolled.wavs[i]!.length / codec.config.sampleRate,
         };
       });
-      groups.push({ prompt, candidates, codes: own });
+      groups.push({ prompt, candidates, drawn: own });
     });
     progress.show(begin + count);
   }
@@ -165,9 +173,9 @@ async function makePairs(
     config,
   );
   const pairs = found.pairs.map(({ group, chosen, rejected, chosenReward, rejectedReward }) => {
-    const { prompt, codes } = groups[group]!;
+    const { prompt, drawn } = groups[group]!;
     const gap = chosenReward - rejectedReward;
-    return { prompt, chosen: codes[chosen]!, rejected: codes[rejected]!, rewardGap: gap, reference: [0, 0] } as Pair;
+    return { prompt, chosen: drawn[chosen]!, rejected: drawn[rejected]!, rewardGap: gap, reference: [0, 0] } as Pair;
   });
   requirePairs(pairs, found);
   for (let begin = 0; begin < pairs.length; begin += config.pairs)
@@ -195,11 +203,15 @@ function requirePairs(
 }
 
 /** Chosen and rejected samples side by side, as the preference loss takes them. */
-const pairBatch = (pairs: readonly Pair[]) =>
-  batchTensors(
+async function pairBatch(pairs: readonly Pair[]): Promise<TtsBatch> {
+  const drawn = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+  const batch = await batchTensors(
     pairs.map(({ prompt }) => prompt),
-    pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]),
+    drawn.map(({ codes }) => codes),
   );
+  const ends = Int32Array.from(drawn.flatMap(({ end }) => [...end]));
+  return { ...batch, endTokens: await Tensor.from(ends, [drawn.length, ends.length / drawn.length]) };
+}
 
 /** Fills in what the model, before its first update, thinks of each sample. */
 async function addReference(model: Tts, pairs: readonly Pair[]): Promise<void> {

@@ -34,10 +34,11 @@ export async function loadJudgeSpeech(
     for (const manifest of manifests) {
       const coded = await codedCorpus(manifest, codecFolder);
       const decode = (codes: Codes[]) => decodeAll(codec, codes, `decode ${manifest}`);
+      const utterances = coded.map(({ utterance }) => utterance);
       const cache = join(
         dirname(manifest),
         '.codes',
-        `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.wav`,
+        `${basename(manifest)}.${await codedKey(manifest, utterances, codecFolder)}.wav`,
       );
       const resynthesised = await cached(
         cache,

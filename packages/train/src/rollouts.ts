@@ -15,6 +15,8 @@ export interface Rollouts {
   batch: TtsBatch;
   /** `[B, K, T]` nats, as the sampler drew them. */
   logprobs: Tensor;
+  /** `[B, K]` nats of the frame that ended a sample. */
+  endLogprobs: Tensor;
   /** Mean entropy of each codebook's distribution, nats. */
   entropy: Float64Array;
   frames: Int32Array;
@@ -32,13 +34,14 @@ export async function rollOut(
 ): Promise<Rollouts> {
   const inputs = await promptTensors(prompts);
   const generated = await phases.time('rollout', () => model.generate(inputs, settings));
-  const { codes, lengths, truncated, logprobs, entropy } = generated;
+  const { codes, lengths, truncated, logprobs, entropy, endTokens, endLogprobs } = generated;
   const frames = (await lengths.toArray()) as Int32Array;
   const items = unstackCodes((await codes.toArray()) as Int32Array, codes.shape, frames);
   const wavs = await phases.time('decode', () => decodeCodes(codec, items));
   const result = {
-    batch: { ...inputs, codes, codeLengths: lengths, group: settings.group },
+    batch: { ...inputs, codes, codeLengths: lengths, group: settings.group, endTokens },
     logprobs,
+    endLogprobs,
     entropy: entropyOf((await entropy.toArray()) as Float32Array, entropy.shape, frames),
     frames,
     truncated: (await truncated.toArray()) as Int32Array,
@@ -62,9 +65,14 @@ export async function lossMask({ frames, truncated, batch }: Rollouts, frameStac
   return Tensor.from(mask, [frames.length, width]);
 }
 
-/** Largest difference between a token's log-probability when it was drawn and when it is learnt from. */
-export async function largestGap({ logprobs, frames }: Rollouts, scored: Tensor): Promise<number> {
-  const [drawn, learnt] = [(await logprobs.toArray()) as Float32Array, (await scored.toArray()) as Float32Array];
+/** Largest difference between a token's log-probability when it was drawn and when it is learnt from, the ending frame's included. */
+export async function largestGap(
+  { logprobs, endLogprobs, frames, truncated }: Rollouts,
+  scored: Tensor,
+): Promise<number> {
+  const [drawn, ending, learnt] = (await Promise.all(
+    [logprobs, endLogprobs, scored].map((tensor) => tensor.toArray()),
+  )) as [Float32Array, Float32Array, Float32Array];
   const [, codebooks, width] = logprobs.shape as [number, number, number];
   const scoredWidth = scored.shape[2]!;
   let gap = 0;
@@ -74,6 +82,11 @@ export async function largestGap({ logprobs, frames }: Rollouts, scored: Tensor)
         const row = b * codebooks + k;
         gap = Math.max(gap, Math.abs(drawn[row * width + t]! - learnt[row * scoredWidth + t]!));
       }
+    if (truncated[b]) return;
+    for (let k = 0; k < codebooks; k++) {
+      const row = b * codebooks + k;
+      gap = Math.max(gap, Math.abs(ending[row]! - learnt[row * scoredWidth + count]!));
+    }
   });
   return gap;
 }

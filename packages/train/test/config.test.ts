@@ -37,6 +37,13 @@ describe('loadConfig', () => {
     expect(await loadConfig(schema, undefined, ['steps=1', 'lr=1'])).toMatchObject({ steps: 1, lr: 1 });
   });
 
+  it('appends to a list with +=', async () => {
+    const path = fileWith('steps: 7\nlr: 1.0e-3\nlist: [{ weight: 1 }]\n');
+    const more = ['list+={ weight: 2 }', 'list+={ weight: 3 }'];
+    expect((await loadConfig(schema, path, more)).list).toEqual([{ weight: 1 }, { weight: 2 }, { weight: 3 }]);
+    expect((await loadConfig(schema, undefined, ['steps=1', 'lr=1', more[0]!])).list).toEqual([{ weight: 2 }]);
+  });
+
   const good = 'steps: 7\nlr: 1\n';
   it.each([
     ['an unknown field', `${good}stepz: 1\n`, [], /c\.yaml: stepz: expected fields that exist, got unknown ones$/],
@@ -53,6 +60,7 @@ describe('loadConfig', () => {
       ['list.first.weight=1'],
       /^--set list\.first\.weight=1: first: expected a number, the place in a list, got first$/,
     ],
+    ['an entry more of what is no list', good, ['lr+=1'], /^--set lr\+=1: lr: expected a list, for \+=, got number$/],
     ['a setting below a number', good, ['lr.x=1'], /c\.yaml: lr: expected a number, got \{"x":1\}$/],
     ['a prototype', good, ['__proto__.x=1'], /^--set __proto__\.x=1: __proto__: expected a field's name, got /],
     ['broken YAML', 'steps: [1\n', [], /c\.yaml: YAML: expected valid syntax, got /],

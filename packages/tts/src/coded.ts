@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readWav } from '@align2speak/audio';
 import { encodeWavs, loadCodec } from '@align2speak/codec';
-import { type Codes, randomIndex, sliceCodes } from '@align2speak/contracts';
+import { type Codes, DataError, randomIndex, sliceCodes } from '@align2speak/contracts';
 import { readManifest, type Utterance } from '@align2speak/data';
 import { encodeIpa } from '@align2speak/text';
 import { openSafetensors, writeSafetensors } from '@align2speak/weights';
@@ -34,19 +34,34 @@ export async function loadCoded(
   const cache = join(
     dirname(manifest),
     '.codes',
-    `${basename(manifest)}.${await codedKey(manifest, codecFolder)}.safetensors`,
+    `${basename(manifest)}.${await codedKey(manifest, utterances, codecFolder)}.safetensors`,
   );
   const codes = (await readCache(cache)) ?? (await encodeAll(utterances, codecFolder, { cache, onProgress }));
   return utterances.map((utterance, i) => ({ utterance, tokens: encodeIpa(utterance.ipa), codes: codes[i]! }));
 }
 
-/** Names what follows from a manifest and a codec: it changes when either does. */
-export async function codedKey(manifest: string, codecFolder: string): Promise<string> {
-  return createHash('sha256')
+/** Names what follows from a manifest, its audio and a codec: it changes when one of them does (audio: its size or time of change). */
+export async function codedKey(
+  manifest: string,
+  utterances: readonly Utterance[],
+  codecFolder: string,
+): Promise<string> {
+  const hash = createHash('sha256')
     .update(await readFile(manifest))
-    .update(await readFile(join(codecFolder, 'weights.safetensors')))
-    .digest('hex')
-    .slice(0, 16);
+    .update(await readFile(join(codecFolder, 'weights.safetensors')));
+  for (const { audioPath } of utterances) {
+    const { size, mtimeMs } = await stat(audioPath).catch((cause) => {
+      throw new DataError({
+        where: audioPath,
+        what: 'file',
+        expected: `audio, named in ${manifest}`,
+        got: cause.code,
+        cause,
+      });
+    });
+    hash.update(`${size} ${mtimeMs}\n`);
+  }
+  return hash.digest('hex').slice(0, 16);
 }
 
 async function readCache(path: string): Promise<Codes[] | undefined> {

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeWav, readWav } from '@align2speak/audio';
 import { encodeWavs, loadCodec } from '@align2speak/codec';
@@ -36,7 +36,7 @@ describe('loadCoded', () => {
     expect(await load(project.train)).toEqual({ ...first, encoded: 0 });
   });
 
-  it('encodes it again once manifest or cache are not what they were', async () => {
+  it('encodes it again once manifest, audio or cache are not what they were', async () => {
     const { coded } = await load(project.train);
     truncateSync(cached()[0]!, 50);
     expect(await load(project.train)).toEqual({ coded, encoded: 10 });
@@ -45,6 +45,11 @@ describe('loadCoded', () => {
     expect(longer.encoded).toBe(11);
     expect(longer.coded[10]!.codes).toEqual(coded[0]!.codes);
     expect(cached()).toHaveLength(2);
+    const { audioPath } = coded[0]!.utterance;
+    utimesSync(audioPath, 1, 1);
+    expect((await load(project.train)).encoded).toBe(11);
+    rmSync(audioPath);
+    await expect(load(project.train)).rejects.toThrow(/: file: expected audio, named in .*train.*, got ENOENT$/);
   });
 
   it('refuses speech at another rate than the codec has', async () => {
