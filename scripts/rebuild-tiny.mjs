@@ -22,8 +22,7 @@ const models = {
   speaker: { command: ['judge', 'train'], install: installJudge },
   'held-out-speaker': { command: ['judge', 'train'], install: installJudge },
   quality: { command: ['judge', 'train'], install: installJudge },
-  base: { command: ['pretrain'], install: async () => {} },
-  'base-noise': { command: ['pretrain'], install: (name, run) => installFolder('base', run, name) },
+  base: { command: ['pretrain'], install: installFolder },
 };
 
 function align2speak(args) {
@@ -50,13 +49,13 @@ async function importBuilt(path) {
 }
 
 /** Weights as f16 with a card: what they were measured at, and the command that makes them. */
-async function installFolder(name, run, made = name) {
+async function installFolder(name, run) {
   const { readModelFolder, writeModelFolder } = await importBuilt('packages/weights/dist/index.js');
   const { codecConfig, ttsConfig } = await importBuilt('packages/contracts/dist/index.js');
   const kind = name === 'codec' ? 'codec' : 'tts';
   const best = join(run, 'best');
   const { config, tensors } = await readModelFolder(best, kind, kind === 'codec' ? codecConfig : ttsConfig);
-  const card = { command: `npm run rebuild-tiny -- ${made}`, measured: measuredOf(run) };
+  const card = { command: `npm run rebuild-tiny -- ${name}`, measured: measuredOf(run) };
   mkdirSync('models/tiny', { recursive: true });
   await writeModelFolder(join('models/tiny', name), tensors, { kind, config, card, storage: 'F16' });
 }

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { DataError } from '@align2speak/contracts';
-import { writeWhole } from './whole-file.js';
+import { DataError, writeWhole } from '@align2speak/contracts';
 
 /** A mono recording: `[S]` samples in [-1, 1] (float files may exceed it) at `sampleRate` Hz. */
 export interface AudioClip {

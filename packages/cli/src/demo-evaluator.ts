@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { writeWav } from '@align2speak/audio';
 import { decodeCodes, loadCodec } from '@align2speak/codec';
+import { writeWhole } from '@align2speak/contracts';
 import {
   comparePaired,
   evaluateRecordings,
@@ -18,7 +19,6 @@ import type { Codec } from '@align2speak/native';
 import type { Summary } from '@align2speak/report';
 import { Progress } from '@align2speak/train';
 import { loadTts } from '@align2speak/tts';
-import { writeFlushed } from '@align2speak/weights';
 import { type DemoSizes, type StageName, shipped, sourceLanguages } from './demo-plan.js';
 
 type StageRow = Summary['stages'][number];
@@ -196,7 +196,7 @@ export class Evaluator {
     const path = join(this.#folder, 'evaluations', `${name}.json`);
     if (existsSync(path)) return JSON.parse(await readFile(path, 'utf8'));
     const items = await make();
-    await writeFlushed(path, `${JSON.stringify(items)}\n`);
+    await writeWhole(path, `${JSON.stringify(items)}\n`);
     return items;
   }
 

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWhole } from '@align2speak/contracts';
 import { synthesizeCorpus } from '@align2speak/data';
 import { info } from '@align2speak/native';
 import { type Summary, writeReport } from '@align2speak/report';
 import { formatDuration, Progress, train } from '@align2speak/train';
-import { writeFlushed } from '@align2speak/weights';
 import { Evaluator } from './demo-evaluator.js';
 import {
   checkShipped,
@@ -52,7 +52,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     series,
     reproduce: [`npm run demo${options.full ? ' -- --full' : ''}`, `${info().threads} threads, ${info().isa}`],
   };
-  await writeFlushed(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
+  await writeWhole(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
   printTable(summary);
   console.log(`\nreport: ${await writeReport(options.out)}`);
   return summary;

@@ -1,7 +1,6 @@
-import { configJsonSchema } from '@align2speak/contracts';
+import { configJsonSchema, writeWhole } from '@align2speak/contracts';
 import { evaluation, runEvaluation } from '@align2speak/evaluate';
 import { loadConfig, Progress } from '@align2speak/train';
-import { writeFlushed } from '@align2speak/weights';
 import { Command } from 'commander';
 
 const collect = (value: string, all: string[]) => [...all, value];
@@ -30,7 +29,7 @@ export function evaluateCommand(): Command {
             if (typeof value === 'object' && 'mean' in value)
               console.log(`  ${name.padEnd(22)} ${show(value.mean)}  [${show(value.low)}, ${show(value.high)}]`);
         }
-      if (json) await writeFlushed(json, `${JSON.stringify({ settings, results }, null, 1)}\n`);
+      if (json) await writeWhole(json, `${JSON.stringify({ settings, results }, null, 1)}\n`);
     });
 }
 

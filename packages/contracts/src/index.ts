@@ -31,3 +31,4 @@ export {
 export { type JudgeConfig, judgeConfig } from './judge-config.js';
 export { CounterRandom, randomAt, randomIndex, randomOrder } from './random.js';
 export { type TtsConfig, ttsConfig } from './tts-config.js';
+export { writeFolder, writeWhole } from './whole-file.js';

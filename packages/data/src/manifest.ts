@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
-import { writeWhole } from '@align2speak/audio';
-import { DataError } from '@align2speak/contracts';
+import { DataError, writeWhole } from '@align2speak/contracts';
 
 /** One recorded sentence. */
 export interface Utterance {

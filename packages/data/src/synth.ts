@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { writeWhole } from '@align2speak/audio';
-import { CancelledError, ConfigError } from '@align2speak/contracts';
+import { CancelledError, ConfigError, writeWhole } from '@align2speak/contracts';
 import { grammars } from './languages/index.js';
 import { runSynthJob, type SynthJob, type SynthResult } from './synth-job.js';
 

@@ -1,7 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
-import { DataError } from '@align2speak/contracts';
+import { writeWhole } from '@align2speak/contracts';
 import { curvePanels } from './curve-panels.js';
 import { formatDuration, languageName } from './format.js';
 import { type Content, html, Markup } from './html.js';
@@ -57,21 +56,7 @@ export async function buildReport(runDir: string): Promise<string> {
 export async function writeReport(runDir: string): Promise<string> {
   const text = await buildReport(runDir);
   const path = join(runDir, 'report.html');
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    const got = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new DataError({ where: path, what: 'file', expected: 'to be written', got, cause });
-  }
+  await writeWhole(path, text);
   return path;
 }
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { CheckpointError } from '@align2speak/contracts';
+import { CheckpointError, writeFolder, writeWhole } from '@align2speak/contracts';
 import type { Model, NamedTensors, Optimizer } from '@align2speak/native';
-import { readTensors, tensorsToWrite, writeFlushed, writeFolder, writeSafetensors } from '@align2speak/weights';
+import { readTensors, tensorsToWrite, writeSafetensors } from '@align2speak/weights';
 
 /** Files of a checkpoint beside state.json, which holds their checksums. */
 const parts = ['weights', 'exp-avg', 'exp-avg-sq'] as const;
@@ -34,22 +34,26 @@ export class Checkpoints {
    * @throws CheckpointError where the disk refuses; earlier checkpoints are then as they were.
    */
   async save(model: Model, optimizer: Optimizer, state: Omit<CheckpointState, 'optimizerSteps'>): Promise<void> {
-    await writeFolder(join(this.folder, nameOf(state.step)), async (temporary) => {
-      const { steps, expAvg, expAvgSq } = await optimizer.state();
-      const checksums: Record<string, string> = {};
-      for (const [part, tensors] of [
-        ['weights', await model.state()],
-        ['exp-avg', expAvg],
-        ['exp-avg-sq', expAvgSq],
-      ] as [string, NamedTensors][]) {
-        const path = join(temporary, `${part}.safetensors`);
-        await writeSafetensors(path, await tensorsToWrite(tensors));
-        for (const tensor of Object.values(tensors)) tensor.dispose();
-        checksums[part] = await sha256(path);
-      }
-      const content = { ...state, optimizerSteps: steps, checksums };
-      await writeFlushed(join(temporary, 'state.json'), `${JSON.stringify(content, null, 2)}\n`);
-    });
+    await writeFolder(
+      join(this.folder, nameOf(state.step)),
+      async (temporary) => {
+        const { steps, expAvg, expAvgSq } = await optimizer.state();
+        const checksums: Record<string, string> = {};
+        for (const [part, tensors] of [
+          ['weights', await model.state()],
+          ['exp-avg', expAvg],
+          ['exp-avg-sq', expAvgSq],
+        ] as [string, NamedTensors][]) {
+          const path = join(temporary, `${part}.safetensors`);
+          await writeSafetensors(path, await tensorsToWrite(tensors));
+          for (const tensor of Object.values(tensors)) tensor.dispose();
+          checksums[part] = await sha256(path);
+        }
+        const content = { ...state, optimizerSteps: steps, checksums };
+        await writeWhole(join(temporary, 'state.json'), `${JSON.stringify(content, null, 2)}\n`, CheckpointError);
+      },
+      CheckpointError,
+    );
     const names = await this.list();
     const own = names.indexOf(nameOf(state.step));
     // Later ones are of a course that the run has left: it went back to an earlier checkpoint.

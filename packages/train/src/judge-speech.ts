@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { readWav, writeWhole } from '@align2speak/audio';
+import { readWav } from '@align2speak/audio';
 import { decodeCodes, hopLengthOf, loadCodec } from '@align2speak/codec';
-import { type Codes, randomAt, randomIndex } from '@align2speak/contracts';
+import { type Codes, randomAt, randomIndex, writeWhole } from '@align2speak/contracts';
 import type { Utterance } from '@align2speak/data';
 import { type Codec, ops, Tensor } from '@align2speak/native';
 import { codedKey } from '@align2speak/tts';

@@ -1,8 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Align2SpeakError, ConfigError, DataError } from '@align2speak/contracts';
+import { Align2SpeakError, ConfigError, DataError, writeWhole } from '@align2speak/contracts';
 import { EventWriter } from '@align2speak/report';
-import { writeFlushed } from '@align2speak/weights';
 import { Checkpoints } from './checkpoint.js';
 
 /** Numbers of one update, by name; names with `/` fall into groups. */
@@ -42,7 +41,7 @@ export class Run {
       throw new ConfigError({ where: folder, what: '--out', expected: 'a new folder', got: 'one with a run', hint });
     }
     if (began) await run.#requireSame(path, JSON.parse(text));
-    else await writeFlushed(path, text);
+    else await writeWhole(path, text);
     await removeLeftovers(folder);
     await removeLeftovers(run.checkpoints.folder);
     return run;
@@ -83,7 +82,7 @@ export class Run {
     const path = this.path('metrics.jsonl');
     const text = await readFile(path, 'utf8').catch(() => '');
     const lines = text.split('\n').filter((line) => line.endsWith('}') && JSON.parse(line).step <= step);
-    await writeFlushed(path, lines.map((line) => `${line}\n`).join(''));
+    await writeWhole(path, lines.map((line) => `${line}\n`).join(''));
     this.#firstStep = step + 1;
     const last = lines.at(-1);
     if (last) this.#started = Date.now() - JSON.parse(last).time * 1000;

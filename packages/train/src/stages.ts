@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { configJsonSchema } from '@align2speak/contracts';
+import { configJsonSchema, writeWhole } from '@align2speak/contracts';
 import { setThreads } from '@align2speak/native';
-import { writeFlushed } from '@align2speak/weights';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { codecStage, codecTraining } from './codec-stage.js';
@@ -63,7 +62,7 @@ export async function train(name: StageName, { config: file, set = [], out, resu
   const loop = config as LoopConfig;
   await setThreads(loop.threads);
   const run = await Run.open(out, { stage: name, ...(config as object) }, resume !== false);
-  await writeFlushed(join(out, 'config.yaml'), stringify(config));
+  await writeWhole(join(out, 'config.yaml'), stringify(config));
   const from = typeof resume === 'string' ? resume : undefined;
   const found = await run.checkpoints.verify(from);
   if (resume !== false && !found) console.error(`${out}: no checkpoint to resume from: the run begins anew`);

@@ -4,4 +4,3 @@ export { readModelFolder, readTensors, tensorsToWrite, writeModelFolder } from '
 export { openSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.js';
 export { type NemoArchive, openNemo, openTorch } from './torch.js';
 export type { WeightsFile } from './weights-file.js';
-export { writeFlushed, writeFolder } from './whole-file.js';

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, DataError, parseConfig } from '@align2speak/contracts';
+import { CheckpointError, DataError, parseConfig, writeFolder, writeWhole } from '@align2speak/contracts';
 import { type NamedTensors, Tensor } from '@align2speak/native';
 import type { z } from 'zod';
 import { floatBytes } from './dtypes.js';
 import { openSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.js';
-import { writeFlushed, writeFolder } from './whole-file.js';
 
 /** What a model folder says beside its weights. */
 export interface ModelCard {
@@ -27,10 +26,14 @@ export async function writeModelFolder(
   tensors: NamedTensors,
   { storage = 'F32', ...card }: ModelCard & { storage?: 'F32' | 'F16' },
 ): Promise<void> {
-  await writeFolder(folder, async (temporary) => {
-    await writeSafetensors(join(temporary, 'weights.safetensors'), await tensorsToWrite(tensors, storage));
-    await writeFlushed(join(temporary, 'model.json'), `${JSON.stringify(card, null, 2)}\n`);
-  });
+  await writeFolder(
+    folder,
+    async (temporary) => {
+      await writeSafetensors(join(temporary, 'weights.safetensors'), await tensorsToWrite(tensors, storage));
+      await writeWhole(join(temporary, 'model.json'), `${JSON.stringify(card, null, 2)}\n`, CheckpointError);
+    },
+    CheckpointError,
+  );
 }
 
 /**

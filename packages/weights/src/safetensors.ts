@@ -1,9 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
-import { CheckpointError, ShapeError } from '@align2speak/contracts';
+import { CheckpointError, ShapeError, writeWhole } from '@align2speak/contracts';
 import { type Dtype, dtypeBytes } from './dtypes.js';
 import { parseHeader } from './safetensors-header.js';
 import { openForReading, readRange, WeightsFile } from './weights-file.js';
-import { writeWhole } from './whole-file.js';
 
 /** The format's own limit on a header, and ours on what is read before anything is known to be sound. */
 const maxHeaderBytes = 100_000_000;
@@ -65,7 +64,7 @@ export async function writeSafetensors(
   const ordered = [...tensors].sort(widestFirst);
   const header = headerOf(path, ordered, metadata);
   const bytes = ordered.map(({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  await writeWhole(path, [header, ...bytes]);
+  await writeWhole(path, [header, ...bytes], CheckpointError);
 }
 
 /** Wide elements first keeps every tensor aligned without gaps; names, in code unit order, make it one order. */

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { CheckpointError, DataError } from '@align2speak/contracts';
+import { CheckpointError } from '@align2speak/contracts';
 import { Tensor } from '@align2speak/native';
-import { readModelFolder, writeFlushed, writeFolder, writeModelFolder } from '@align2speak/weights';
+import { readModelFolder, writeModelFolder } from '@align2speak/weights';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { inFolder } from './folder.js';
@@ -78,31 +78,5 @@ describe('model folders', () => {
     await expect(readModelFolder(folder.path('odd'), 'toy', schema)).rejects.toThrow(
       /odd\/model\.json: size: expected a number, got "large"|odd\/model\.json: size: expected an integer, got "large"/,
     );
-  });
-});
-
-describe('files and folders that are whole or not there', () => {
-  it('replace an older one; a failure leaves it, and nothing beside it', async () => {
-    const path = folder.path('whole');
-    await writeFolder(path, (temporary) => writeFlushed(`${temporary}/a`, 'one'));
-    await writeFolder(path, (temporary) => writeFlushed(`${temporary}/b`, 'two'));
-    expect(readdirSync(path)).toEqual(['b']);
-    const failing = writeFolder(path, async (temporary) => {
-      await writeFlushed(`${temporary}/c`, 'three');
-      throw new RangeError('out of ideas');
-    });
-    await expect(failing).rejects.toThrow(RangeError);
-    expect(readdirSync(path)).toEqual(['b']);
-    expect(readdirSync(folder.root()).filter((name) => name.startsWith('.whole'))).toEqual([]);
-  });
-
-  it('say which path the disk refused', async () => {
-    writeFileSync(folder.path('file'), '');
-    const below = folder.path('file/below');
-    for (const write of [() => writeFlushed(below, 'x'), () => writeFolder(below, async () => {})]) {
-      const written = write();
-      await expect(written).rejects.toThrow(CheckpointError);
-      await expect(written).rejects.toThrow(`${below}: file: expected to be written, got ENOTDIR`);
-    }
   });
 });

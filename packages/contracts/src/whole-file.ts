@@ -1,16 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { Align2SpeakError, CheckpointError } from '@align2speak/contracts';
-import { maxIoBytes } from './weights-file.js';
+import { Align2SpeakError, DataError, type ErrorParts } from './errors.js';
 
-/** Writes a text file that is whole or not there, and waits until it has reached the disk. @throws CheckpointError where it cannot. */
-export async function writeFlushed(path: string, text: string): Promise<void> {
-  await writeWhole(path, [new TextEncoder().encode(text)]);
-}
+/** What a file that cannot be written is refused with. */
+type Refusal = new (parts: ErrorParts) => Align2SpeakError;
 
-/** Writes the parts of a file one after another; the file is whole or not there. @throws CheckpointError where it cannot. */
-export async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {
+/** Most bytes that one system call writes: some systems stop at 2 GiB. */
+const maxWriteBytes = 2 ** 30;
+
+/**
+ * Writes a file that is either whole or not there: to a temporary name, flushed, then renamed.
+ *
+ * @param content text, or bytes, or bytes in several parts
+ * @throws DataError, or what `Refused` is, where the file cannot be written.
+ */
+export async function writeWhole(
+  path: string,
+  content: string | Uint8Array | readonly Uint8Array[],
+  Refused: Refusal = DataError,
+): Promise<void> {
+  const parts = typeof content === 'string' ? [new TextEncoder().encode(content)] : [content].flat();
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const handle = await open(temporary, 'wx');
@@ -24,7 +34,7 @@ export async function writeWhole(path: string, parts: readonly Uint8Array[]): Pr
     await syncFolder(dirname(path));
   } catch (cause) {
     await discard(temporary);
-    throw refusal(path, cause);
+    throw refusal(path, cause, Refused);
   }
 }
 
@@ -32,9 +42,13 @@ export async function writeWhole(path: string, parts: readonly Uint8Array[]): Pr
  * Writes a folder that is whole or not there; an older one of that name goes away only once the new one is complete.
  *
  * @param fill writes the files into the folder that it is given
- * @throws CheckpointError where the disk refuses, and whatever `fill` throws.
+ * @throws DataError, or what `Refused` is, where the disk refuses, and whatever `fill` throws.
  */
-export async function writeFolder(folder: string, fill: (temporary: string) => Promise<void>): Promise<void> {
+export async function writeFolder(
+  folder: string,
+  fill: (temporary: string) => Promise<void>,
+  Refused: Refusal = DataError,
+): Promise<void> {
   const temporary = join(dirname(folder), `.${basename(folder)}.${randomBytes(6).toString('hex')}.tmp`);
   const old = `${temporary}.old`;
   try {
@@ -48,7 +62,7 @@ export async function writeFolder(folder: string, fill: (temporary: string) => P
     await rm(old, { recursive: true, force: true });
   } catch (cause) {
     await discard(temporary);
-    throw refusal(folder, cause);
+    throw refusal(folder, cause, Refused);
   }
 }
 
@@ -56,16 +70,16 @@ export async function writeFolder(folder: string, fill: (temporary: string) => P
 const discard = (path: string) => rm(path, { recursive: true, force: true }).catch(() => {});
 
 /** What the file system refused, as one of our own errors; others stay what they are. */
-function refusal(path: string, cause: unknown): unknown {
+function refusal(path: string, cause: unknown, Refused: Refusal): unknown {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
   if (cause instanceof Align2SpeakError || code === undefined) return cause;
   const hint = code === 'ENOSPC' ? 'the disk is full' : undefined;
-  return new CheckpointError({ where: path, what: 'file', expected: 'to be written', got: code, hint, cause });
+  return new Refused({ where: path, what: 'file', expected: 'to be written', got: code, hint, cause });
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    done += (await handle.write(bytes, done, Math.min(bytes.length - done, maxIoBytes))).bytesWritten;
+    done += (await handle.write(bytes, done, Math.min(bytes.length - done, maxWriteBytes))).bytesWritten;
   }
 }
 
