@@ -10,7 +10,7 @@
 namespace a2s {
 
 /** What a random number is for; keeps streams of one seed apart. */
-enum class Stream : uint32_t { init = 1, dropout = 2, sampling = 3, cfg = 4, test = 5, history = 6, codes = 7, user = 16 };
+enum class Stream : uint32_t { init = 1, dropout = 2, sampling = 3, cfg = 4, test = 5, history = 6, codes = 7, own_history = 8, user = 16 };
 
 struct Rng {
   uint64_t seed = 0;

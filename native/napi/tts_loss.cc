@@ -31,6 +31,7 @@ void LossRequest::read(Settings& s, SupervisedLoss& loss) {
     n->read("seed", noise.seed);
     n->read("step", noise.step);
     n->read("history", noise.history);
+    n->read("ownHistory", noise.own_history);
     n->finish();
   }
 }

@@ -76,8 +76,10 @@ export interface SupervisedLoss extends Weighted {
   /**
    * Dropout, and a batch without conditions now and then, drawn by these counters; absent: neither. `history`: probability that the
    * decoder sees random codes in place of a frame, so that it reads the text instead of trusting what it said; default 0.
+   * `ownHistory`: it sees its own draws, after the true frames before them, in place of a share of each item's frames, which is drawn
+   * uniformly up to this; default 0.
    */
-  noise?: { seed: number; step: number; history?: number } | undefined;
+  noise?: { seed: number; step: number; history?: number; ownHistory?: number } | undefined;
 }
 
 /** Policy gradient. @see ops.policyLoss for what the settings mean. */

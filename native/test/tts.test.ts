@@ -136,6 +136,21 @@ describe('a pass', () => {
     }
   });
 
+  it('sees what it would have said itself in place of its history, the same for the same step', async () => {
+    const tts = await Tts.create(tinyConfig({ dropout: 0 }), { seed: 2 });
+    const batch = await batchOf(tts.config);
+    const loss = async (step: number, ownHistory: number) => {
+      await tts.zeroGrad();
+      return (await tts.lossBackward(batch, { ...supervised, noise: { seed: 1, step, ownHistory } })).loss;
+    };
+    const plain = await loss(1, 0);
+    expect(await loss(1, 1)).not.toBe(plain);
+    expect(await loss(1, 1)).toBe(await loss(1, 1));
+    expect(await loss(2, 1)).not.toBe(await loss(1, 1));
+    expect(await loss(1, 0)).toBe(plain);
+    await expect(loss(1, -0.5)).rejects.toThrow('ownHistory: expected 0 to 1, got -0.5');
+  });
+
   it('sees random codes in place of its history, as often as noise.history says', async () => {
     const tts = await Tts.create(config);
     const batch = await batchOf(config);

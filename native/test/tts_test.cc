@@ -52,6 +52,39 @@ TEST(tts_incremental_form_equals_the_whole_sequence) {
     }
 }
 
+TEST(tts_own_history_stands_where_the_step_before_drew_it) {
+  for (auto& [name, config] : variants()) {
+    Arena arena;
+    const int64_t B = 40, K = config.codebooks, S = config.frame_stacking, frames = 13;
+    const Tensor codes = random_codes(config, B, frames, arena);
+    AudioRows rows = audio_rows(config, codes, constant_ints(B, frames, arena), arena);
+    const int64_t T = rows.input.dim(2), U = T / S;
+    std::vector<int32_t> before(rows.input.as<int32_t>(), rows.input.as<int32_t>() + rows.input.size());
+    Tensor drawn = new_tensor(arena, DType::i32, {B, U, S * K});
+    for (int64_t i = 0; i < drawn.size(); ++i) drawn.as<int32_t>()[i] = static_cast<int32_t>(1000 + i);  // no code
+    replace_history(config, rows, drawn, 0.8, 3, 4);
+    int64_t replaced = 0;
+    double most = 0, least = 1;
+    for (int64_t b = 0; b < B; ++b) {
+      int64_t own = 0;
+      for (int64_t t = 0; t < T; ++t) {
+        const bool is_own = rows.input.as<int32_t>()[b * K * T + t] >= 1000;
+        CHECK(!(t < S && is_own));
+        own += is_own;
+        for (int64_t k = 0; k < K; ++k) {
+          const int64_t at = (b * K + k) * T + t;
+          CHECK(rows.input.as<int32_t>()[at] == (is_own ? 1000 + ((b * U + t / S - 1) * S + t % S) * K + k : before[at]));
+        }
+      }
+      replaced += own;
+      const double share = static_cast<double>(own) / static_cast<double>(T - S);
+      most = std::max(most, share), least = std::min(least, share);
+    }
+    CHECK_NEAR(static_cast<double>(replaced) / static_cast<double>(B * (T - S)), 0.4, 0.1);
+    CHECK(least < 0.15 && most > 0.65);  // each item has a share of its own
+  }
+}
+
 TEST(tts_groups_equal_repeated_prompts) {
   for (auto& [name, config] : variants()) {
     auto grouped = lively_model(config, DType::f64), repeated = lively_model(config, DType::f64);

@@ -163,19 +163,45 @@ Tensor draw_unconditional(double p, bool per_item, uint64_t seed, uint64_t step,
   return out;
 }
 
-void scramble_history(const TtsConfig& config, AudioRows& rows, double p, uint64_t seed, uint64_t step) {
-  const Rng rng{seed, static_cast<uint32_t>(Stream::history)};
+namespace {
+
+/** Calls replace(item, frame of the input, position of its random numbers) for the frames of each item that p(item) chooses. */
+template <class P, class F>
+void choose_frames(const TtsConfig& config, const AudioRows& rows, const Rng& rng, uint64_t step, P&& p, F&& replace) {
   const int64_t B = rows.input.dim(0), K = rows.input.dim(1), T = rows.input.dim(2), S = config.frame_stacking;
-  // The special ids of models trained here and of released ones stand above all codes.
-  const int64_t codes = std::min({config.bos, config.eos, config.context_bos, config.context_eos, config.mask});
-  for (int64_t b = 0; b < B; ++b)
+  for (int64_t b = 0; b < B; ++b) {
+    const double chance = p(b);
     for (int64_t t = S; t < rows.lengths.as<int32_t>()[b] * S; ++t) {
       const uint64_t position = static_cast<uint64_t>(b * T + t) * static_cast<uint64_t>(K + 1);
-      if (rng.uniform(step, position) >= p) continue;
-      for (int64_t k = 0; k < K; ++k)
-        rows.input.as<int32_t>()[(b * K + k) * T + t] =
-            static_cast<int32_t>(rng.uniform(step, position + 1 + static_cast<uint64_t>(k)) * static_cast<double>(codes));
+      if (rng.uniform(step, position) < chance) replace(b, t, position);
     }
+  }
+}
+
+}  // namespace
+
+void scramble_history(const TtsConfig& config, AudioRows& rows, double p, uint64_t seed, uint64_t step) {
+  const Rng rng{seed, static_cast<uint32_t>(Stream::history)};
+  const int64_t K = rows.input.dim(1), T = rows.input.dim(2);
+  // The special ids of models trained here and of released ones stand above all codes.
+  const int64_t codes = std::min({config.bos, config.eos, config.context_bos, config.context_eos, config.mask});
+  choose_frames(config, rows, rng, step, [&](int64_t) { return p; }, [&](int64_t b, int64_t t, uint64_t position) {
+    for (int64_t k = 0; k < K; ++k)
+      rows.input.as<int32_t>()[(b * K + k) * T + t] =
+          static_cast<int32_t>(rng.uniform(step, position + 1 + static_cast<uint64_t>(k)) * static_cast<double>(codes));
+  });
+}
+
+void replace_history(const TtsConfig& config, AudioRows& rows, const Tensor& drawn, double most, uint64_t seed, uint64_t step) {
+  const Rng rng{seed, static_cast<uint32_t>(Stream::own_history)};
+  const int64_t B = rows.input.dim(0), K = rows.input.dim(1), T = rows.input.dim(2), S = config.frame_stacking;
+  const auto frames = static_cast<uint64_t>(B * T * (K + 1));  // the items' own numbers stand behind those of the frames
+  auto p = [&](int64_t b) { return most * rng.uniform(step, frames + static_cast<uint64_t>(b)); };
+  choose_frames(config, rows, rng, step, p, [&](int64_t b, int64_t t, uint64_t) {
+    // Input frame t holds what the step before it drew in slot t mod S.
+    const int32_t* from = drawn.as<int32_t>() + ((b * drawn.dim(1) + t / S - 1) * S + t % S) * K;
+    for (int64_t k = 0; k < K; ++k) rows.input.as<int32_t>()[(b * K + k) * T + t] = from[k];
+  });
 }
 
 }  // namespace a2s

@@ -57,5 +57,8 @@ Tensor draw_unconditional(double p, bool per_item, uint64_t seed, uint64_t step,
 /** Replaces frames of the decoder's input after its first step by random codes, each with probability p, in place: a model that
  *  cannot trust the frames before has to read the text. `step`, item and frame decide. */
 void scramble_history(const TtsConfig& config, AudioRows& rows, double p, uint64_t seed, uint64_t step);
+/** The same with codes that the model drew, ints [B,U,S·K] of the steps that follow each input; every item has its own probability,
+ *  drawn uniformly up to `most`. */
+void replace_history(const TtsConfig& config, AudioRows& rows, const Tensor& drawn, double most, uint64_t seed, uint64_t step);
 
 }  // namespace a2s

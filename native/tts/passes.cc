@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/elementwise/elementwise.h"
+#include "sampling/sample_tokens.h"
 
 namespace a2s {
 namespace {
@@ -14,13 +15,23 @@ struct Forward {
   Decoded decoded;
 };
 
+/** A decoder's past as it was not: `drawn` are the model's own codes, without data where none are wanted. */
+struct History {
+  const StepNoise& noise;
+  Tensor drawn;
+};
+
 Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Noise& noise = {}, const TrainingPrior* prior = nullptr,
-                const StepNoise* history = nullptr) {
+                const History* history = nullptr) {
   check_batch(tts.config(), batch);
   Forward f;
   f.prompts = tts.encode(tape, prompt_rows(tts.config(), batch.prompts, tape.arena()), noise);
   f.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena(), batch.end_tokens);
-  if (history) scramble_history(tts.config(), f.audio, history->history, history->seed, history->step);
+  if (history) {
+    const StepNoise& n = history->noise;
+    if (history->drawn) replace_history(tts.config(), f.audio, history->drawn, n.own_history, n.seed, n.step);
+    scramble_history(tts.config(), f.audio, n.history, n.seed, n.step);
+  }
   AttentionPrior rows;
   if (prior) rows = tts.training_prior(tape, f.prompts, f.audio, batch.group, *prior);
   f.decoded = tts.decode(tape, f.prompts, f.audio,
@@ -35,6 +46,27 @@ TokenScores score(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forwa
   const Decoded* guide = uncond ? &*uncond : nullptr;
   return s.heads == Heads::local ? score_tokens_locally(tape, tts, f.audio, f.decoded, s.sampling, guide, noise)
                                  : score_tokens(tape, tts, f.audio, f.decoded, s.sampling, guide);
+}
+
+/** What the model would say in each step after the true frames before it, ints [B,U,S·K]; never a special id. */
+Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const StepNoise& noise, const TrainingPrior* prior) {
+  const TtsConfig& config = tts.config();
+  check_batch(config, batch);
+  const int64_t B = batch.code_lengths.size(), n = config.step_tokens();
+  const int32_t* lengths = batch.code_lengths.as<int32_t>();
+  const int64_t U = *std::max_element(lengths, lengths + B) / config.frame_stacking + 1;
+  Tensor drawn = new_tensor(pass.arena, DType::i32, {B, U, n});
+  ScratchScope scope(pass.arena);
+  Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+  tape.cancel = pass.cancel;
+  Var* logits = tts.logits(tape, forward(tape, tts, batch, {}, prior).decoded.hidden);
+  Tensor ids = tape.alloc(DType::i32, {B * U * n});
+  for (int64_t i = 0; i < ids.size(); ++i) ids.as<int32_t>()[i] = static_cast<int32_t>(i / n);
+  const Tensor allowed = allowed_ids(config, {}, false, pass.arena);
+  Var* tokens = tape.apply(sample_tokens, {tape.view(logits, {B * U * n, config.vocab}), nullptr, tape.constant(allowed), tape.constant(ids)},
+                           {{"seed", double(noise.seed)}, {"position", double(noise.step)}, {"rows_per_sample", double(n)}});
+  std::memcpy(drawn.data, tokens->value.data, drawn.bytes());
+  return drawn;
 }
 
 double number(const Tensor& t, int64_t i = 0) { return t.dtype == DType::f32 ? t.as<float>()[i] : t.as<double>()[i]; }
@@ -94,12 +126,17 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, co
   if (s.noise) {
     if (!(s.noise->history >= 0 && s.noise->history <= 1))
       fail_config("supervised loss: noise: history: expected 0 to 1, got " + std::to_string(s.noise->history));
+    if (!(s.noise->own_history >= 0 && s.noise->own_history <= 1))
+      fail_config("supervised loss: noise: ownHistory: expected 0 to 1, got " + std::to_string(s.noise->own_history));
     noise = dropout_noise(*s.noise);
     if (!batch.unconditional)
       batch.unconditional = draw_unconditional(tts.config().cfg_dropout, false, s.noise->seed, s.noise->step,
                                                batch.code_lengths.size(), pass.arena);
   }
-  const Forward f = forward(tape, tts, batch, noise, s.prior ? &*s.prior : nullptr, s.noise ? &*s.noise : nullptr);
+  const TrainingPrior* prior = s.prior ? &*s.prior : nullptr;
+  std::optional<History> history;
+  if (s.noise) history.emplace(History{*s.noise, s.noise->own_history > 0 ? draw_own(pass, tts, batch, *s.noise, prior) : Tensor{}});
+  const Forward f = forward(tape, tts, batch, noise, prior, history ? &*history : nullptr);
   const TokenScores scores = score(tape, tts, batch, f, {}, noise);
   Var *ce = cross_entropy(tape, f.audio, scores), *loss = ce, *local = nullptr, *alignment = nullptr;
   if (tts.has_local() && s.local_weight > 0) {

@@ -42,7 +42,8 @@ struct Trained {
 /** Randomness that a counter decides, so that a resumed run draws the same. */
 struct StepNoise {
   uint64_t seed = 0, step = 0;
-  double history = 0;  // probability that the decoder sees random codes in place of a frame
+  double history = 0;      // probability that the decoder sees random codes in place of a frame
+  double own_history = 0;  // most of an item's frames in whose place it sees what it would have said there itself
 };
 
 /** Cross-entropy of the targets, with the alignment loss and the prior of early training. */

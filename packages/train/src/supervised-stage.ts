@@ -41,6 +41,15 @@ export const supervisedTraining = z.strictObject({
     .max(1)
     .default(0)
     .describe('Probability that the decoder sees random codes in place of a frame: it then has to read the text.'),
+  ownHistory: z
+    .strictObject({
+      share: z.number().min(0).max(1).default(0).describe('Each item draws its own share up to this.'),
+      from: z.int().min(0).default(0).describe('First update; before it can speak at all, its own draws are noise.'),
+    })
+    .prefault({})
+    .describe(
+      'The decoder sees what it would have said itself in place of frames: it learns to go on after its own errors.',
+    ),
   alignmentWeight: z.number().min(0).default(0.1).describe('Of the forward-sum loss on cross-attention; 0: none.'),
   prior: z
     .strictObject({
@@ -100,7 +109,12 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
           kind: 'supervised',
           ...(config.alignmentWeight > 0 && { alignmentWeight: config.alignmentWeight, ...targets }),
           ...priorAt(config, step),
-          noise: { seed: config.seed, step, history: config.historyNoise },
+          noise: {
+            seed: config.seed,
+            step,
+            history: config.historyNoise,
+            ownHistory: step < config.ownHistory.from ? 0 : config.ownHistory.share,
+          },
         }),
       );
       disposeTensors(batch, targets, result);
