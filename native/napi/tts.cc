@@ -97,12 +97,14 @@ Napi::Value tts_evaluate(const Napi::CallbackInfo& info) {
   ScoreSettings score;
   Settings s("tts: score", info[3]);
   read_score(s, score);
+  std::optional<StepNoise> past;
+  if (auto n = s.nested("past")) past = to_step_noise(*n);
   s.finish();
   const std::vector<const Part*> wanted = to_parts(info[2]);
-  auto evaluate = [tts = tts_of(info[0]), batch = BatchRefs(info[1]), score, wanted](Workspace& w) {
+  auto evaluate = [tts = tts_of(info[0]), batch = BatchRefs(info[1]), score, past, wanted](Workspace& w) {
     unsigned work = 0;
     for (const Part* part : wanted) work |= part->work;
-    const Evaluation e = a2s::evaluate(pass_of(w), *tts, batch.view(), score, work);
+    const Evaluation e = a2s::evaluate(pass_of(w), *tts, batch.view(), score, work, past ? &*past : nullptr);
     NamedTensors kept;
     for (const Part* part : wanted) kept.emplace_back(part->name, keep(e.*part->tensor));
     return kept;

@@ -26,14 +26,7 @@ void LossRequest::read(Settings& s, SupervisedLoss& loss) {
     p->read("strict", prior.strict);
     p->finish();
   }
-  if (auto n = s.nested("noise")) {
-    StepNoise& noise = loss.noise.emplace();
-    n->read("seed", noise.seed);
-    n->read("step", noise.step);
-    n->read("history", noise.history);
-    n->read("ownHistory", noise.own_history);
-    n->finish();
-  }
+  if (auto n = s.nested("noise")) loss.noise = to_step_noise(*n);
 }
 
 void LossRequest::read(Settings& s, PolicyLoss& loss) {

@@ -84,6 +84,16 @@ void read_sampling(Settings& s, Sampling& sampling) {
   s.finish();
 }
 
+StepNoise to_step_noise(Settings& s) {
+  StepNoise noise;
+  s.read("seed", noise.seed);
+  s.read("step", noise.step);
+  s.read("history", noise.history);
+  s.read("ownHistory", noise.own_history);
+  s.finish();
+  return noise;
+}
+
 void read_score(Settings& s, ScoreSettings& score) {
   s.read("heads", score.heads, {"parallel", "local"});
   if (auto sampling = s.nested("sampling")) read_sampling(*sampling, score.sampling = {});

@@ -25,6 +25,7 @@ struct BatchRefs {
 
 void read_sampling(Settings& s, Sampling& sampling);
 void read_score(Settings& s, ScoreSettings& score);
+StepNoise to_step_noise(Settings& s);
 
 /** `GenerateSettings` with the group and, where given, the sample ids. */
 struct GenerateRequest {

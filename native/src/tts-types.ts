@@ -52,6 +52,19 @@ export interface ScoreSettings {
   sampling?: Sampling | undefined;
 }
 
+/** The decoder's past as it was not, drawn by these counters. */
+export interface PastNoise {
+  seed: number;
+  step: number;
+  /** Probability of random codes in place of a frame: the model reads the text instead of trusting what it said. Default 0. */
+  history?: number;
+  /**
+   * Its own draws, after the true frames before them, in place of a share of each item's frames, which is drawn uniformly up to this:
+   * the model learns to go on after its own errors. Default 0. @see Mihaylova, Martins: Scheduled Sampling for Transformers, 2019
+   */
+  ownHistory?: number;
+}
+
 export type TtsPart = 'text' | 'context' | 'hidden' | 'logits' | 'logprobs' | 'entropy';
 
 interface Weighted {
@@ -73,13 +86,8 @@ export interface SupervisedLoss extends Weighted {
   alignmentTargetLengths?: Tensor | undefined;
   /** Beta-binomial prior along the diagonal; `blend` 0: the full prior, 1: none. */
   prior?: { scaling?: number; blend?: number; eps?: number; strict?: boolean } | undefined;
-  /**
-   * Dropout, and a batch without conditions now and then, drawn by these counters; absent: neither. `history`: probability that the
-   * decoder sees random codes in place of a frame, so that it reads the text instead of trusting what it said; default 0.
-   * `ownHistory`: it sees its own draws, after the true frames before them, in place of a share of each item's frames, which is drawn
-   * uniformly up to this; default 0.
-   */
-  noise?: { seed: number; step: number; history?: number; ownHistory?: number } | undefined;
+  /** Dropout, a batch without conditions now and then, and a past that was not, drawn by these counters; absent: none of them. */
+  noise?: PastNoise | undefined;
 }
 
 /** Policy gradient. @see ops.policyLoss for what the settings mean. */

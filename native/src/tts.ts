@@ -6,6 +6,7 @@ import { type Tensor, withHandles, withTensors } from './tensor.js';
 import type {
   Generated,
   GenerateSettings,
+  PastNoise,
   ScoreSettings,
   Trained,
   TtsBatch,
@@ -47,7 +48,7 @@ export class Tts extends Model {
   }
 
   /**
-   * A forward pass without noise.
+   * A forward pass without dropout; `past` replaces frames that the decoder sees.
    *
    * @param want What to return: `text` [P,N,C] and `context` [P,Uc,C] as encoded, `hidden` [B,U,C], `logits` [B,U,K·S·V] of the
    * parallel heads, `logprobs` and `entropy` [B,K,T] of the targets, whose last frame is EOS.
@@ -56,7 +57,7 @@ export class Tts extends Model {
   async forward<Part extends TtsPart>(
     batch: TtsBatch,
     want: readonly Part[],
-    { signal, ...score }: ScoreSettings & CallOptions = {},
+    { signal, ...score }: ScoreSettings & { past?: PastNoise | undefined } & CallOptions = {},
   ): Promise<Record<Part, Tensor>> {
     const result = await underSignal({ signal }, (token) =>
       binding().ttsEvaluate(this.#handle, withHandles(batch), want, withHandles(score), token),

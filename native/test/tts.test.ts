@@ -159,7 +159,7 @@ describe('a pass', () => {
     const [none, some, again, all] = [await loss(0), await loss(0.5), await loss(0.5), await loss(1)];
     expect(some).toBe(again);
     expect(new Set([none, some, all]).size).toBe(3);
-    await expect(loss(1.5)).rejects.toThrow('history: expected 0 to 1, got 1.5');
+    await expect(loss(1.5)).rejects.toThrow('noise: history: expected 0 to 1, got 1.5');
   });
 
   it('draws its noise from seed and step', async () => {

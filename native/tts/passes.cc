@@ -69,6 +69,13 @@ Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, 
   return drawn;
 }
 
+/** @throws Config for a probability that is none. */
+History history_of(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const StepNoise& noise, const TrainingPrior* prior) {
+  for (auto [name, p] : {std::pair{"history", noise.history}, {"ownHistory", noise.own_history}})
+    if (!(p >= 0 && p <= 1)) fail_config(std::string("tts: noise: ") + name + ": expected 0 to 1, got " + std::to_string(p));
+  return {noise, noise.own_history > 0 ? draw_own(pass, tts, batch, noise, prior) : Tensor{}};
+}
+
 double number(const Tensor& t, int64_t i = 0) { return t.dtype == DType::f32 ? t.as<float>()[i] : t.as<double>()[i]; }
 
 void backward(Tape& tape, Var* loss, double weight) {
@@ -100,10 +107,13 @@ Var* plus(Tape& tape, Var* sum, Var* term, double weight) {
 
 }  // namespace
 
-Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const ScoreSettings& settings, unsigned parts) {
+Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const ScoreSettings& settings, unsigned parts,
+                    const StepNoise* past) {
+  std::optional<History> history;
+  if (past) history.emplace(history_of(pass, tts, batch, *past, nullptr));
   Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
   tape.cancel = pass.cancel;
-  const Forward f = forward(tape, tts, batch);
+  const Forward f = forward(tape, tts, batch, {}, nullptr, history ? &*history : nullptr);
   Evaluation e{.text = f.prompts.text->value, .context = tape.apply(mask_rows, {f.prompts.context, f.prompts.context_lengths})->value, .hidden = f.decoded.hidden->value};
   if (parts & want_logits) e.logits = tape.apply(mask_rows, {tts.logits(tape, f.decoded.hidden), f.decoded.lengths})->value;
   if (parts & want_scores) {
@@ -124,10 +134,6 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, co
   TtsBatch batch = given;
   Noise noise;
   if (s.noise) {
-    if (!(s.noise->history >= 0 && s.noise->history <= 1))
-      fail_config("supervised loss: noise: history: expected 0 to 1, got " + std::to_string(s.noise->history));
-    if (!(s.noise->own_history >= 0 && s.noise->own_history <= 1))
-      fail_config("supervised loss: noise: ownHistory: expected 0 to 1, got " + std::to_string(s.noise->own_history));
     noise = dropout_noise(*s.noise);
     if (!batch.unconditional)
       batch.unconditional = draw_unconditional(tts.config().cfg_dropout, false, s.noise->seed, s.noise->step,
@@ -135,7 +141,7 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, co
   }
   const TrainingPrior* prior = s.prior ? &*s.prior : nullptr;
   std::optional<History> history;
-  if (s.noise) history.emplace(History{*s.noise, s.noise->own_history > 0 ? draw_own(pass, tts, batch, *s.noise, prior) : Tensor{}});
+  if (s.noise) history.emplace(history_of(pass, tts, batch, *s.noise, prior));
   const Forward f = forward(tape, tts, batch, noise, prior, history ? &*history : nullptr);
   const TokenScores scores = score(tape, tts, batch, f, {}, noise);
   Var *ce = cross_entropy(tape, f.audio, scores), *loss = ce, *local = nullptr, *alignment = nullptr;

@@ -27,9 +27,18 @@ struct Evaluation {
   Tensor logits;             // [B,U,K·S·V] of the parallel heads
   Tensor logprobs, entropy;  // [B,K,U·S] of the targets, by frame; the last frame of a sample is EOS
 };
+/** Randomness that a counter decides, so that a resumed run draws the same. */
+struct StepNoise {
+  uint64_t seed = 0, step = 0;
+  double history = 0;      // probability that the decoder sees random codes in place of a frame
+  double own_history = 0;  // most of an item's frames in whose place it sees what it would have said there itself
+};
+
 enum EvaluationPart : unsigned { want_logits = 1, want_scores = 2 };
-/** A forward pass without noise. Parts that are not wanted have no data. */
-Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const ScoreSettings& score, unsigned parts);
+/** A forward pass without dropout, and without other noise but that of the past where it is given. Parts that are not wanted have no
+ *  data. */
+Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const ScoreSettings& score, unsigned parts,
+                    const StepNoise* past = nullptr);
 
 /** A loss after its backward pass, with figures worth watching. */
 struct Trained {
@@ -37,13 +46,6 @@ struct Trained {
   std::vector<std::pair<const char*, double>> stats;
   Tensor logprobs;      // [B,K,U·S], as in Evaluation
   Tensor margins = {};  // [P], of a preference loss
-};
-
-/** Randomness that a counter decides, so that a resumed run draws the same. */
-struct StepNoise {
-  uint64_t seed = 0, step = 0;
-  double history = 0;      // probability that the decoder sees random codes in place of a frame
-  double own_history = 0;  // most of an item's frames in whose place it sees what it would have said there itself
 };
 
 /** Cross-entropy of the targets, with the alignment loss and the prior of early training. */

@@ -160,11 +160,19 @@ function priorAt({ prior: { scaling, fullUntil, noneFrom } }: SupervisedTraining
   return { prior: { scaling, blend } };
 }
 
-/** Cross-entropy in nats a token for each language, without noise. */
+/**
+ * Cross-entropy in nats a token for each language, under the past that the model is trained with, the same each time: after a true past
+ * it tells little of how the model speaks.
+ */
 export async function validationLoss(
   model: Tts,
   validation: readonly CodedUtterance[][],
-  { contextFrames, selectBy }: Pick<SupervisedTraining, 'contextFrames' | 'selectBy'>,
+  {
+    contextFrames,
+    selectBy,
+    historyNoise,
+    ownHistory,
+  }: Pick<SupervisedTraining, 'contextFrames' | 'selectBy' | 'historyNoise' | 'ownHistory'>,
 ): Promise<{ score: number; metrics: Metrics }> {
   const sums = new Map<string, { nats: number; tokens: number }>();
   for (const part of validation) {
@@ -179,7 +187,8 @@ export async function validationLoss(
         prompts,
         items.map(({ codes }) => codes),
       );
-      const { logprobs } = await model.forward(batch, ['logprobs']);
+      const past = { seed: 0, step: begin, history: historyNoise, ownHistory: ownHistory.share };
+      const { logprobs } = await model.forward(batch, ['logprobs'], { past });
       addLosses(sums, items, (await logprobs.toArray()) as Float32Array, logprobs.shape);
       disposeTensors(batch, { logprobs });
     }
