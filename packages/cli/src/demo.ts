@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '@align2speak/contracts';
 import { synthesizeCorpus } from '@align2speak/data';
@@ -6,16 +6,7 @@ import { info } from '@align2speak/native';
 import { type Summary, writeReport } from '@align2speak/report';
 import { formatDuration, Progress, train } from '@align2speak/train';
 import { Evaluator } from './demo-evaluator.js';
-import {
-  checkShipped,
-  type DemoSizes,
-  fullSizes,
-  quickSizes,
-  type StageName,
-  shipped,
-  type TrainingPlan,
-  TrainingPlans,
-} from './demo-plan.js';
+import { checkShipped, demoSizes, type StageName, shipped, type TrainingPlan, TrainingPlans } from './demo-plan.js';
 
 export interface DemoOptions {
   out: string;
@@ -70,11 +61,9 @@ type LanguageResults = ReturnType<Evaluator['results']> & Required<Pick<Summary,
 class Demo {
   readonly phases: Record<string, number> = {};
   readonly #options: DemoOptions;
-  readonly #sizes: DemoSizes;
 
   constructor(options: DemoOptions) {
     this.#options = options;
-    this.#sizes = options.full ? fullSizes : quickSizes;
   }
 
   /** The corpus, made once. */
@@ -95,22 +84,22 @@ class Demo {
 
   async adapt(lang: string): Promise<LanguageResults> {
     const folder = join(this.#options.out, lang);
-    const evaluator = await Evaluator.open(folder, lang, this.#sizes);
+    const evaluator = await Evaluator.open(folder, lang, demoSizes);
     const timed = <T>(phase: string, work: () => Promise<T>) => this.#timed(phase, work);
     try {
-      const plans = new TrainingPlans(folder, lang, { sizes: this.#sizes, seed: this.#options.seed });
+      const plans = new TrainingPlans(folder, lang, { sizes: demoSizes, seed: this.#options.seed });
       const trained = new Map<StageName, string>([['zero-shot', shipped.base]]);
-      const run = (stage: StageName, plan: TrainingPlan, keep: 'best' | 'last') =>
-        timed(`${stage}/train`, async () => {
-          await trainOnce(plan);
-          trained.set(stage, join(plan.out, keep));
-        });
+      const run = async (stage: StageName, plan: TrainingPlan, keep: 'best' | 'last') => {
+        await timed(`${stage}/train`, () => trainOnce(plan));
+        this.phases[`${stage}/train`] = secondsOf(plan);
+        trained.set(stage, join(plan.out, keep));
+      };
       await run('fine-tune', plans.fineTune(), 'best');
       const fineTuned = trained.get('fine-tune')!;
       await run('fine-tune+grpo', plans.grpo(fineTuned, 'fine-tune+grpo'), 'last');
       if (this.#options.full) {
         const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
-        const steps = Math.round(this.#sizes.fineTuneSteps * (1 + Math.min(10, ratio)));
+        const steps = Math.round(demoSizes.fineTuneSteps * (1 + Math.min(10, ratio)));
         await run('fine-tune-longer', plans.fineTune(steps, 'fine-tune-longer'), 'best');
         await run('grpo', plans.grpo(shipped.base, 'grpo'), 'last');
         await run('dpo', plans.dpo(fineTuned), 'last');
@@ -138,6 +127,11 @@ class Demo {
 /** Runs a training, or goes on with one that was interrupted; one that is complete takes no time. */
 async function trainOnce({ stage, out, config, set }: TrainingPlan): Promise<void> {
   await train(stage, { config, set, out, resume: existsSync(join(out, 'checkpoints')) });
+}
+
+/** Seconds that a training took, also where an earlier run of the demo did it. */
+function secondsOf({ out }: TrainingPlan): number {
+  return JSON.parse(readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1)!).time;
 }
 
 function seriesOf(folder: string, lang: string, stages: readonly StageName[]): Partial<Record<StageName, string>> {
