@@ -12,9 +12,9 @@ export function demoCommand(): Command {
     .option('--full', 'also GRPO without fine-tuning, DPO and longer fine-tuning', false)
     .option('--lang <codes...>', `target languages, of ${targets.join(', ')}`)
     .option('--seed <number>', 'of every training', '1')
-    .option('--out <folder>', 'folder of the run, runs/demo or runs/demo-full; one that was interrupted goes on')
-    .action(async (options: { full: boolean; lang?: string[]; seed: string; out?: string }) => {
-      const { full, lang, seed, out = full ? 'runs/demo-full' : 'runs/demo' } = options;
+    .option('--out <folder>', 'folder of the run; what one that ended or was interrupted made is used', 'runs/demo')
+    .action(async (options: { full: boolean; lang?: string[]; seed: string; out: string }) => {
+      const { full, lang, seed, out } = options;
       const languages = lang ?? (full ? targets : targets.slice(0, 1));
       const unknown = languages.find((code) => !targets.includes(code));
       if (unknown !== undefined)
