@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { readWav } from '@align2speak/audio';
 import { main } from '@align2speak/cli';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -37,6 +38,20 @@ describe('a stage', () => {
     expect(await main(args)).toBe(1);
     expect(printed.at(-1)).toMatch(/run: --out: expected a new folder, got one with a run\nhint: add --resume/);
     expect(await main([...args, '--resume'])).toBe(0);
+  });
+
+  it("takes rewards of one's own beside the configured ones, with a weight", async () => {
+    const config = write('grpo.yaml', { ...configsOf(project).grpo, steps: 1, validateEvery: 0 });
+    const out = project.path('own-rewards');
+    const file = fileURLToPath(new URL('../../rewards/examples/duration-reward.js', import.meta.url));
+    expect(await main(['grpo', '--config', config, '--out', out, '--reward', `${file}=0.25`])).toBe(0);
+    const { rewards } = JSON.parse(readFileSync(`${out}/config.json`, 'utf8'));
+    expect(rewards).toHaveLength(5);
+    expect(rewards[4]).toEqual({ use: file, weight: 0.25 });
+    const metrics = JSON.parse(readFileSync(`${out}/metrics.jsonl`, 'utf8').split('\n')[0]!);
+    expect(metrics['reward/duration'] ?? metrics['validation/reward/duration']).toBeTypeOf('number');
+    expect(await main(['grpo', '--config', config, '--out', project.path('refused'), '--reward', 'nowhere.js'])).toBe(1);
+    expect(printed.at(-1)).toMatch(/nowhere\.js: file: expected a module that can be imported, got /);
   });
 
   it('prints its schema, and one line for a wrong configuration', async () => {

@@ -1,6 +1,7 @@
 // A reward of one's own: is the sample about as long as its text takes to say?
 //
-//   rewards: [..., { use: packages/rewards/examples/duration-reward.js, weight: 0.1 }]     in the YAML of align2speak grpo
+//   npx align2speak grpo --config grpo.yaml --reward packages/rewards/examples/duration-reward.js=0.1
+//   rewards: [..., { use: packages/rewards/examples/duration-reward.js, weight: 0.1 }]     the same in the YAML
 //
 // A value of 1 says that the speaking rate is the expected one, 0 that it is off by a factor of two or more. It cannot see
 // what is said; silence inside a sample counts as speech.

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { CheckpointError } from '@align2speak/contracts';
+import { DataError } from '@align2speak/contracts';
 import { Tensor } from '@align2speak/native';
 import { readModelFolder, writeModelFolder } from '@align2speak/weights';
 import { describe, expect, it } from 'vitest';
