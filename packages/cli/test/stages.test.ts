@@ -50,7 +50,9 @@ describe('a stage', () => {
     expect(rewards[4]).toEqual({ use: file, weight: 0.25 });
     const metrics = JSON.parse(readFileSync(`${out}/metrics.jsonl`, 'utf8').split('\n')[0]!);
     expect(metrics['reward/duration'] ?? metrics['validation/reward/duration']).toBeTypeOf('number');
-    expect(await main(['grpo', '--config', config, '--out', project.path('refused'), '--reward', 'nowhere.js'])).toBe(1);
+    expect(await main(['grpo', '--config', config, '--out', project.path('refused'), '--reward', 'nowhere.js'])).toBe(
+      1,
+    );
     expect(printed.at(-1)).toMatch(/nowhere\.js: file: expected a module that can be imported, got /);
   });
 
