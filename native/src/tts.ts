@@ -51,7 +51,7 @@ export class Tts extends Model {
    * A forward pass without dropout; `past` replaces frames that the decoder sees.
    *
    * @param want What to return: `text` [P,N,C] and `context` [P,Uc,C] as encoded, `hidden` [B,U,C], `logits` [B,U,K·S·V] of the
-   * parallel heads, `logprobs` and `entropy` [B,K,T] of the targets, whose last frame is EOS.
+   * parallel heads, `logprobs` and `entropy` [B,K,T] of the targets, whose last frame is EOS or `endTokens`.
    * @throws ShapeError or DataError on a batch that cannot be, ConfigError on settings.
    */
   async forward<Part extends TtsPart>(

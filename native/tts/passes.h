@@ -25,7 +25,7 @@ struct Evaluation {
   Tensor context;            // [P,Uc,C] encoded
   Tensor hidden;             // [B,U,C]
   Tensor logits;             // [B,U,K·S·V] of the parallel heads
-  Tensor logprobs, entropy;  // [B,K,U·S] of the targets, by frame; the last frame of a sample is EOS
+  Tensor logprobs, entropy;  // [B,K,U·S] of the targets, by frame; the last frame of a sample is EOS or end_tokens
 };
 /** Randomness that a counter decides, so that a resumed run draws the same. */
 struct StepNoise {

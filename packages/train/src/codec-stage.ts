@@ -5,7 +5,7 @@ import { Codec, type CodecLoss, Optimizer, Tensor } from '@align2speak/native';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
 import { requireManifests } from './coded-corpus.js';
-import { loopFields } from './config.js';
+import { loopFields, shareAt, shareFrom } from './config.js';
 import type { Phases, Stage } from './loop.js';
 
 /** Configuration of `align2speak codec train`. */
@@ -28,17 +28,9 @@ export const codecTraining = z.strictObject({
         .describe('Samples of the spectra; below a pitch period the codes must place each pulse.'),
     })
     .prefault({}),
-  codeNoise: z
-    .strictObject({
-      share: z.number().min(0).max(1).default(0).describe('Each item draws its own share up to this.'),
-      from: z
-        .int()
-        .min(0)
-        .default(0)
-        .describe('First update with noise. From the start, the decoder learns to ignore all codes.'),
-    })
-    .prefault({})
-    .describe('Replaces codes by random ones in training: the decoder learns to forgive wrong codes.'),
+  codeNoise: shareFrom.describe(
+    'Replaces codes by random ones in training: the decoder learns to forgive wrong codes. From the start, it learns to ignore them all.',
+  ),
   validationItems: z.int().min(1).default(32),
   ...loopFields,
 });
@@ -72,7 +64,7 @@ export async function codecStage(config: CodecTraining): Promise<Stage> {
     async step(step: number, phases: Phases) {
       const wav = await phases.time('data', () => crops(train, config.items, [config.seed, step]));
       const { value } = await phases.time('train', () =>
-        pass(wav, { seed: config.seed, step, codes: step < config.codeNoise.from ? 0 : config.codeNoise.share }),
+        pass(wav, { seed: config.seed, step, codes: shareAt(config.codeNoise, step) }),
       );
       return { metrics: { loss: value } };
     },

@@ -21,6 +21,17 @@ export const loopFields = {
   checkpointEvery: z.int().min(0).default(200).describe('Updates between checkpoints; 0: only at the end.'),
 };
 
+/** A disturbance of training that begins at some update. */
+export const shareFrom = z
+  .strictObject({
+    share: z.number().min(0).max(1).default(0).describe('Each item draws its own share up to this.'),
+    from: z.int().min(0).default(0).describe('First update.'),
+  })
+  .prefault({});
+
+/** The share at an update. */
+export const shareAt = ({ share, from }: z.infer<typeof shareFrom>, step: number) => (step < from ? 0 : share);
+
 /** Settings of the loop itself. */
 export type LoopConfig = z.infer<z.ZodObject<typeof loopFields>>;
 

@@ -14,7 +14,7 @@ import {
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
 import { codedCorpus, requireManifests } from './coded-corpus.js';
-import { loopFields } from './config.js';
+import { loopFields, shareAt, shareFrom } from './config.js';
 import type { Stage } from './loop.js';
 import { type Metrics, prefixed } from './run.js';
 
@@ -41,15 +41,9 @@ export const supervisedTraining = z.strictObject({
     .max(1)
     .default(0)
     .describe('Probability that the decoder sees random codes in place of a frame: it then has to read the text.'),
-  ownHistory: z
-    .strictObject({
-      share: z.number().min(0).max(1).default(0).describe('Each item draws its own share up to this.'),
-      from: z.int().min(0).default(0).describe('First update; before it can speak at all, its own draws are noise.'),
-    })
-    .prefault({})
-    .describe(
-      'The decoder sees what it would have said itself in place of frames: it learns to go on after its own errors.',
-    ),
+  ownHistory: shareFrom.describe(
+    'The decoder sees what it would have said itself in place of frames: it learns to go on after its own errors. Before it can speak, its draws are noise.',
+  ),
   alignmentWeight: z.number().min(0).default(0.1).describe('Of the forward-sum loss on cross-attention; 0: none.'),
   prior: z
     .strictObject({
@@ -113,7 +107,7 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
             seed: config.seed,
             step,
             history: config.historyNoise,
-            ownHistory: step < config.ownHistory.from ? 0 : config.ownHistory.share,
+            ownHistory: shareAt(config.ownHistory, step),
           },
         }),
       );
