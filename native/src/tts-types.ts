@@ -46,7 +46,7 @@ export interface Sampling {
 }
 
 export interface ScoreSettings {
-  /** Which heads say how likely a token is; default parallel. */
+  /** Which heads say how likely a token is; default `Tts.heads`. */
   heads?: 'parallel' | 'local' | undefined;
   /** Absent: the plain softmax over all ids. */
   sampling?: Sampling | undefined;
@@ -149,7 +149,7 @@ export interface GenerateSettings {
   seed?: number | undefined;
   /** Default 500. */
   maxFrames?: number | undefined;
-  /** Default parallel. */
+  /** Which heads draw; default `Tts.heads`. */
   heads?: 'parallel' | 'local' | undefined;
   sampling?: Sampling | undefined;
   /** A step ends a sample by EOS in `where` codebooks (default any) of its likeliest or (`sampled`, default) sampled tokens. */

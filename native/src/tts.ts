@@ -42,6 +42,11 @@ export class Tts extends Model {
     return new Tts(config, await underSignal({ signal }, (token) => binding().ttsNew(config, dtype, seed, token)));
   }
 
+  /** The heads that draw and score tokens unless a call names others: the local transformer's, where the model has one. */
+  get heads(): 'parallel' | 'local' {
+    return this.config.localTransformer ? 'local' : 'parallel';
+  }
+
   override dispose(): void {
     super.dispose();
     binding().ttsDispose(this.#handle);
@@ -60,7 +65,13 @@ export class Tts extends Model {
     { signal, ...score }: ScoreSettings & { past?: PastNoise | undefined } & CallOptions = {},
   ): Promise<Record<Part, Tensor>> {
     const result = await underSignal({ signal }, (token) =>
-      binding().ttsEvaluate(this.#handle, withHandles(batch), want, withHandles(score), token),
+      binding().ttsEvaluate(
+        this.#handle,
+        withHandles(batch),
+        want,
+        withHandles({ heads: this.heads, ...score }),
+        token,
+      ),
     );
     return withTensors(result) as Record<Part, Tensor>;
   }
@@ -71,8 +82,11 @@ export class Tts extends Model {
    * @throws as forward.
    */
   async lossBackward(batch: TtsBatch, loss: TtsLoss, { signal }: CallOptions = {}): Promise<Trained> {
-    const native =
-      'reference' in loss && loss.reference instanceof Tts ? { ...loss, reference: loss.reference.#handle } : loss;
+    const native = {
+      ...(loss.kind !== 'supervised' && { heads: this.heads }),
+      ...loss,
+      ...('reference' in loss && loss.reference instanceof Tts && { reference: loss.reference.#handle }),
+    };
     const result = await underSignal({ signal }, (token) =>
       binding().ttsTrain(this.#handle, withHandles(batch), withHandles(native), token),
     );
@@ -95,7 +109,13 @@ export class Tts extends Model {
     const progress = trackProgress(listener, (error) => broken.abort(error));
     try {
       const result = await underSignal({ signal: signals }, (token) =>
-        binding().ttsGenerate(this.#handle, withHandles(prompts), withHandles(settings), progress.id, token),
+        binding().ttsGenerate(
+          this.#handle,
+          withHandles(prompts),
+          withHandles({ heads: this.heads, ...settings }),
+          progress.id,
+          token,
+        ),
       );
       broken.signal.throwIfAborted();
       return withTensors(result) as unknown as Generated;

@@ -151,6 +151,27 @@ describe('a pass', () => {
     await expect(loss(1, -0.5)).rejects.toThrow('ownHistory: expected 0 to 1, got -0.5');
   });
 
+  it("sees the local transformer's draws there, in a model that has one: heads that can only say one code, either kind, leave one past", async () => {
+    const parallel = tinyConfig({ localTransformer: null });
+    const trunk = await (await Tts.create(parallel, { seed: 2 })).state();
+    const hiddenOf = async (config: TtsConfig, sure: RegExp) => {
+      const tts = await Tts.create(config, { seed: 3 });
+      const state = { ...(await tts.state()), ...trunk };
+      for (const [name, bias] of Object.entries(state))
+        if (sure.test(name)) {
+          const values = (await bias.toArray()).map((_, i) => (i % config.vocab === 5 ? 100 : 0));
+          state[name] = await Tensor.from(values as Float32Array, bias.shape);
+        }
+      await tts.load(state);
+      const past = { seed: 1, step: 1, ownHistory: 1 };
+      const { hidden } = await tts.forward(await batchOf(config), ['hidden'], { past });
+      return (await hidden.toArray()) as Float32Array;
+    };
+    const want = await hiddenOf(parallel, /^final_proj\.bias$/);
+    expect(await hiddenOf(config, /^local_transformer_out_projections\..*bias$/)).toEqual(want);
+    expect(await hiddenOf(config, /^final_proj\.bias$/)).not.toEqual(want);
+  });
+
   it('sees random codes in place of its history, as often as noise.history says', async () => {
     const tts = await Tts.create(config);
     const batch = await batchOf(config);
@@ -236,6 +257,7 @@ describe('training', () => {
       const { stats } = await tts.lossBackward(batch, {
         kind: 'policy',
         advantages: await floats(1, -1),
+        heads: 'parallel',
         kl: 'exact',
         klWeight: 0.01,
         reference,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nn/decode_cache.h"
 #include "ops/elementwise/elementwise.h"
 #include "sampling/sample_tokens.h"
 
@@ -59,13 +60,28 @@ Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, 
   ScratchScope scope(pass.arena);
   Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
   tape.cancel = pass.cancel;
-  Var* logits = tts.logits(tape, forward(tape, tts, batch, {}, prior).decoded.hidden);
-  Tensor ids = tape.alloc(DType::i32, {B * U * n});
-  for (int64_t i = 0; i < ids.size(); ++i) ids.as<int32_t>()[i] = static_cast<int32_t>(i / n);
+  Var* hidden = tape.view(forward(tape, tts, batch, {}, prior).decoded.hidden, {B * U, config.d_model});
   const Tensor allowed = allowed_ids(config, {}, false, pass.arena);
-  Var* tokens = tape.apply(sample_tokens, {tape.view(logits, {B * U * n, config.vocab}), nullptr, tape.constant(allowed), tape.constant(ids)},
-                           {{"seed", double(noise.seed)}, {"position", double(noise.step)}, {"rows_per_sample", double(n)}});
-  std::memcpy(drawn.data, tokens->value.data, drawn.bytes());
+  /** One token for each row of logits [rows,V]; row i is head `first` + i % per of step i / per. */
+  auto draw = [&](Var* logits, int64_t per, int64_t first) {
+    Tensor ids = tape.alloc(DType::i32, {logits->value.size() / config.vocab});
+    for (int64_t i = 0; i < ids.size(); ++i) ids.as<int32_t>()[i] = static_cast<int32_t>(i / per);
+    Var* tokens = tape.apply(sample_tokens, {tape.view(logits, {ids.size(), config.vocab}), nullptr, tape.constant(allowed), tape.constant(ids)},
+                             {{"seed", double(noise.seed)}, {"position", double((noise.step * n + first) / per)}, {"rows_per_sample", double(per)}});
+    return tokens->value;
+  };
+  if (!tts.has_local()) {
+    std::memcpy(drawn.data, draw(tts.logits(tape, hidden), n, 0).data, drawn.bytes());
+    return drawn;
+  }
+  const LocalTransformer& local = tts.local();
+  DecodeCache cache(local.stack(), tts.dtype(), pass.ctx, pass.arena, B * U, n);
+  Var* x = local.start(tape, hidden);
+  for (int64_t k = 0; k < n; ++k) {
+    const Tensor tokens = draw(local.head(pass.ctx, pass.arena, k).apply(tape, cache.step(tape, x)), 1, k);
+    for (int64_t i = 0; i < B * U; ++i) drawn.as<int32_t>()[i * n + k] = tokens.as<int32_t>()[i];
+    if (k + 1 < n) x = local.embed(tape, k, tokens);
+  }
   return drawn;
 }
 

@@ -194,16 +194,22 @@ async function learn(
   return { 'policy/loss': loss, 'policy/logprobGap': gap, 'policy/outsideSupport': outside };
 }
 
-/** What each codebook's head has of the norm of all heads' gradients. */
+/** What each codebook's head has of the norm of the gradients of all heads that draw. */
 async function gradientShares(model: Tts): Promise<Metrics> {
-  const { codebooks, frameStacking, vocab, dModel } = model.config;
+  const { codebooks, frameStacking } = model.config;
+  const rows = codebooks * frameStacking;
+  const names =
+    model.heads === 'local'
+      ? Array.from({ length: rows }, (_, row) => `local_transformer_out_projections.${row}.weight`)
+      : ['final_proj.weight'];
   const grads = await model.gradients();
-  const head = await grads['final_proj.weight']!.toArray();
+  const heads = await Promise.all(names.map((name) => grads[name]!.toArray()));
   disposeTensors(grads);
   const squares = new Float64Array(codebooks);
+  const each = (names.length * heads[0]!.length) / rows;
   // Heads of stacked frames come frame by frame.
-  for (let row = 0; row < codebooks * frameStacking; row++)
-    for (let i = row * vocab * dModel; i < (row + 1) * vocab * dModel; i++) squares[row % codebooks]! += head[i]! ** 2;
+  for (const [n, head] of heads.entries())
+    for (let i = 0; i < head.length; i++) squares[(n + Math.floor(i / each)) % codebooks]! += head[i]! ** 2;
   const total = Math.sqrt(squares.reduce((a, b) => a + b, 0));
   return Object.fromEntries(Array.from(squares, (square, k) => [`gradShare/${k}`, Math.sqrt(square) / total]));
 }

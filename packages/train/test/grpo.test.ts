@@ -93,6 +93,19 @@ describe('likelihoods', () => {
     }
   });
 
+  it('and those of a local transformer, of stacked frames too, with each share of the gradient that of its heads', async () => {
+    for (const frameStacking of [1, 2]) {
+      const local = { layers: 1, heads: 2, dModel: 8, dFfn: 16, maxPositions: 2 * frameStacking + 2 };
+      const init = await writeTts(project.path(`local-${frameStacking}`), { frameStacking, localTransformer: local });
+      const { metrics, grads } = await firstStep({ init, guidance: { share: 1, scale: 2 } });
+      expect(metrics['policy/logprobGap']).toBeLessThan(1e-4);
+      expect(isZero(grads)).toBe(false);
+      const head = (row: number) => Math.hypot(...grads[`local_transformer_out_projections.${row}.weight`]!);
+      const norms = [0, 1].map((k) => Math.hypot(head(k), frameStacking === 2 ? head(k + 2) : 0));
+      for (const k of [0, 1]) expect(metrics[`gradShare/${k}`]).toBeCloseTo(norms[k]! / Math.hypot(...norms), 5);
+    }
+  });
+
   it('leave out the end that a cut-off sample never drew, and nothing else', async () => {
     const codes = await Tensor.from(new Int32Array(3 * 2 * 5), [3, 2, 5]);
     const rollouts = { frames: Int32Array.of(5, 3, 5), truncated: Int32Array.of(1, 0, 0), batch: { codes } };
