@@ -38,6 +38,8 @@ const pairs: [StageName, StageName][] = [
   ['fine-tune+grpo', 'zero-shot'],
   ['fine-tune+grpo', 'fine-tune'],
   ['fine-tune+grpo', 'fine-tune-longer'],
+  ['fine-tune-longer+grpo', 'fine-tune-longer'],
+  ['fine-tune-longer+grpo', 'zero-shot'],
   ['fine-tune+grpo', 'dpo'],
   ['grpo', 'zero-shot'],
 ];

@@ -26,8 +26,8 @@ export const demoSizes: DemoSizes = {
   items: 60,
   sourceItems: 20,
   seeds: [1, 2, 3],
-  fineTuneSteps: 300,
-  grpoSteps: 90,
+  fineTuneSteps: 400,
+  grpoSteps: 70,
 };
 
 /** The shipped models. */

@@ -101,6 +101,8 @@ class Demo {
         const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
         const steps = Math.round(demoSizes.fineTuneSteps * (1 + Math.min(10, ratio)));
         await run('fine-tune-longer', plans.fineTune(steps, 'fine-tune-longer'), 'best');
+        const longer = trained.get('fine-tune-longer')!;
+        await run('fine-tune-longer+grpo', plans.grpo(longer, 'fine-tune-longer+grpo'), 'last');
         await run('grpo', plans.grpo(shipped.base, 'grpo'), 'last');
         await run('dpo', plans.dpo(fineTuned), 'last');
       }

@@ -7,6 +7,7 @@ export const audioLabels: Readonly<Record<AudioName, string>> = {
   'fine-tune': 'fine-tune',
   'fine-tune-longer': 'fine-tune, longer',
   'fine-tune+grpo': 'fine-tune + GRPO',
+  'fine-tune-longer+grpo': 'fine-tune, longer + GRPO',
   grpo: 'GRPO alone',
   dpo: 'DPO',
   recording: 'recording',

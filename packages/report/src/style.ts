@@ -3,16 +3,16 @@ export const style = `
 :root {
   color-scheme: light dark;
   --page: #f6f6f3; --card: #fdfdfc; --ink: #14140f; --ink-2: #55544e; --ink-3: #6f6e68; --grid: #e4e3dd; --edge: #dcdbd4;
-  --zero-shot: #7d7c75; --fine-tune: #2a78d6; --fine-tune-longer: #c08600; --fine-tune-grpo: #e0562a; --grpo: #149568; --dpo: #6a4fd0;
+  --zero-shot: #7d7c75; --fine-tune: #2a78d6; --fine-tune-longer: #c08600; --fine-tune-grpo: #e0562a; --fine-tune-longer-grpo: #b01858; --grpo: #149568; --dpo: #6a4fd0;
   --ramp-low: #a9cdf6; --ramp-high: #0c3f7d; --real: #14140f;
 }
 @media (prefers-color-scheme: dark) { :root {
   --page: #0f0f0e; --card: #1a1a18; --ink: #f4f4ef; --ink-2: #c2c1b8; --ink-3: #97968d; --grid: #2d2d2a; --edge: #33332f;
-  --zero-shot: #98978e; --fine-tune: #4791ea; --fine-tune-longer: #cf9a1d; --fine-tune-grpo: #f06f45; --grpo: #27ad7e; --dpo: #9c8bf0;
+  --zero-shot: #98978e; --fine-tune: #4791ea; --fine-tune-longer: #cf9a1d; --fine-tune-grpo: #f06f45; --fine-tune-longer-grpo: #ee6c9b; --grpo: #27ad7e; --dpo: #9c8bf0;
   --ramp-low: #1f4f8a; --ramp-high: #b9d8fb; --real: #f4f4ef;
 } }
 .s-run, .s-fine-tune { --c: var(--fine-tune); } .s-zero-shot { --c: var(--zero-shot); } .s-fine-tune-longer { --c: var(--fine-tune-longer); }
-.s-fine-tune-grpo { --c: var(--fine-tune-grpo); } .s-grpo { --c: var(--grpo); } .s-dpo { --c: var(--dpo); } .s-real { --c: var(--real); }
+.s-fine-tune-grpo { --c: var(--fine-tune-grpo); } .s-fine-tune-longer-grpo { --c: var(--fine-tune-longer-grpo); } .s-grpo { --c: var(--grpo); } .s-dpo { --c: var(--dpo); } .s-real { --c: var(--real); }
 * { box-sizing: border-box; }
 [hidden] { display: none; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; -webkit-text-size-adjust: 100%; }

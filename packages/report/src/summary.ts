@@ -2,7 +2,15 @@ import { ConfigError, DataError, parseConfig } from '@align2speak/contracts';
 import { z } from 'zod';
 
 /** Stages of the demo, in the order reports show them. */
-export const stageNames = ['zero-shot', 'fine-tune', 'fine-tune-longer', 'fine-tune+grpo', 'grpo', 'dpo'] as const;
+export const stageNames = [
+  'zero-shot',
+  'fine-tune',
+  'fine-tune-longer',
+  'fine-tune+grpo',
+  'fine-tune-longer+grpo',
+  'grpo',
+  'dpo',
+] as const;
 
 const finite = z.number();
 const seconds = finite.min(0);
