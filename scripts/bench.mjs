@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { BenchError } from './bench/worker.mjs';
 import { setupOrExit } from './setup.mjs';
 
-const suites = ['kernels', 'train-step', 'decode'];
+const suites = ['kernels', 'train-step', 'decode', 'codec'];
 const options = {
   vs: { type: 'string' },
   json: { type: 'string' },

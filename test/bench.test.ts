@@ -12,7 +12,7 @@ const measured = z.number().positive().finite();
 
 const rows = z.array(
   z.strictObject({
-    suite: z.enum(['kernels', 'train-step', 'decode']),
+    suite: z.enum(['kernels', 'train-step', 'decode', 'codec']),
     name: z.string().min(1),
     unit: z.string().min(1),
     ours: measured,
@@ -55,15 +55,34 @@ it('measures training and generation, with the memory that they took', () => {
   }
 });
 
+it('measures the codec beside onnxruntime, and alone what that does not do', () => {
+  const [decode, ...others] = bench('codec', '--only', 'tiny: decode, 1').rows();
+  expect(decode).toMatchObject({
+    suite: 'codec',
+    unit: 'x real time',
+    peerName: expect.stringMatching(/^onnxruntime /),
+  });
+  expect(decode!.ratio).toBeCloseTo(decode!.ours / decode!.peer!, 8);
+  expect(others).toEqual([]);
+  for (const task of ['stream, portions of 4', 'encode', 'training step'])
+    expect(bench('codec', '--only', `tiny: ${task}`).rows()).toMatchObject([
+      { suite: 'codec', peer: null, ratio: null },
+    ]);
+});
+
 it('refuses in one line what it cannot measure', () => {
   const refusals = [
     [
       ['kernels', '--vs', 'torch'],
       /^bench: --vs torch: expected a Python with PyTorch 2, got .*python-that-is-not-there/,
     ],
+    [
+      ['codec', '--vs', 'torch'],
+      /^bench: --vs: expected nothing for the codec, whose peer is onnxruntime, got torch$/m,
+    ],
     [['kernels', '--vs', 'numpy'], /^bench: --vs: expected torch, got numpy$/m],
     [['kernels', '--only', 'no such op'], /^bench: --only: expected a name that occurs, got none$/m],
-    [['kernel'], /^bench: suite: expected kernels or train-step or decode, got kernel$/m],
+    [['kernel'], /^bench: suite: expected kernels or train-step or decode or codec, got kernel$/m],
     [['decode', '--threads', '0'], /^bench: --threads: expected a positive integer, got 0$/m],
     [['decode', '--fast'], /^bench: arguments: expected --vs, .*--quick, got Unknown option '--fast'/],
   ] as const;

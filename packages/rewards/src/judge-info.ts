@@ -1,5 +1,5 @@
 import { CheckpointError } from '@align2speak/contracts';
-import { onnxMetadata } from './onnx.js';
+import { onnxMetadata } from '@align2speak/weights';
 
 /** What a judge says: a transcript in IPA, a speaker's embedding, or how good it sounds; by the head of its network. */
 export const judgeKinds = { ctc: 'recogniser', speaker: 'speaker', quality: 'quality' } as const;

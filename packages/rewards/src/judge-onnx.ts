@@ -1,8 +1,7 @@
 import { CheckpointError, ConfigError, type JudgeConfig, ShapeError } from '@align2speak/contracts';
-import { floatBytes } from '@align2speak/weights';
+import { floatBytes, OnnxGraph } from '@align2speak/weights';
 import { type JudgeInfo, judgeKinds, metadataKey } from './judge-info.js';
 import { melFrames, positions } from './mel-onnx.js';
-import { OnnxGraph } from './onnx.js';
 
 /** Weights of a judge by the names that the native model gives them; shapes in memory order. */
 export type JudgeWeights = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;

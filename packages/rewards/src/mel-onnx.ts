@@ -1,4 +1,4 @@
-import type { OnnxGraph } from './onnx.js';
+import type { OnnxGraph } from '@align2speak/weights';
 
 /** The front end of a judge, as in its configuration: Hz, samples, samples, filters. */
 export interface MelSettings {

@@ -1,10 +1,10 @@
 import type { JudgeConfig } from '@align2speak/contracts';
 import { Judge as NativeJudge, ops, Tensor } from '@align2speak/native';
 import { judgeToOnnx } from '@align2speak/rewards';
+import { OnnxGraph } from '@align2speak/weights';
 import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { melFrames } from '../src/mel-onnx.js';
-import { OnnxGraph } from '../src/onnx.js';
 import { ctcHead, randomWeights, signal, smallConfig, symbols } from './network.js';
 
 const speakerHead = { kind: 'speaker', dim: 7, speakers: 5 };

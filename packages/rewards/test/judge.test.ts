@@ -12,9 +12,9 @@ import {
   RewardError,
 } from '@align2speak/contracts';
 import { judgeToOnnx, openJudge } from '@align2speak/rewards';
+import { onnxMetadata } from '@align2speak/weights';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { onnxMetadata } from '../src/onnx.js';
-import { Message } from '../src/protobuf.js';
+import { Message } from '../../weights/src/protobuf.js';
 import { ctcHead, randomWeights, signal, smallConfig, symbols } from './network.js';
 
 let folder = '';

@@ -1,6 +1,7 @@
-/** Model weights in files: safetensors to read and write, PyTorch and `.nemo` checkpoints to read. */
+/** Model weights in files: safetensors to read and write, PyTorch and `.nemo` checkpoints to read, ONNX to write. */
 export { type Dtype, floatBytes } from './dtypes.js';
 export { readModelFolder, readTensors, tensorsToWrite, writeModelFolder } from './model-folder.js';
+export { OnnxGraph, onnxMetadata } from './onnx.js';
 export { openSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.js';
 export { type NemoArchive, openNemo, openTorch } from './torch.js';
 export type { WeightsFile } from './weights-file.js';

@@ -1,0 +1,125 @@
+// The codec in f32, of the published size and as shipped: decoding alone and in batches, encoding, decoding in portions as codes
+// come, a training step. The peer is the same decoder in onnxruntime, from our own ONNX file. The roof is that of the convolutions.
+import { fileURLToPath } from 'node:url';
+import { codecConfig, parseConfig } from '@align2speak/contracts';
+import { Peaks, runner } from './machine.mjs';
+import { BenchError, inTurns, Worker } from './worker.mjs';
+
+const workerPath = fileURLToPath(new URL('codec-worker.mjs', import.meta.url));
+
+const tiny = {
+  ...{ encoderChannels: 12, decoderChannels: 256, downSampleRates: [4, 4, 8, 8], upSampleRates: [8, 8, 4, 4] },
+  ...{ latent: 24, levels: [5, 5, 5], resKernels: [3], resDilations: [1, 3] },
+};
+const sizes = [
+  ['published', parseConfig(codecConfig, {}, 'bench')],
+  ['tiny', parseConfig(codecConfig, tiny, 'bench')],
+];
+/** Frames of 46 ms. */
+const tasks = [
+  { name: 'decode, 1 x 3 s', task: 'decode', items: 1, frames: 65, peer: true },
+  { name: 'decode, 12 x 1.5 s', task: 'decode', items: 12, frames: 32, peer: true },
+  { name: 'stream, portions of 4 frames', task: 'stream', items: 1, frames: 64, portion: 4 },
+  { name: 'stream, portions of 1 frame', task: 'stream', items: 1, frames: 64, portion: 1 },
+  { name: 'encode, 12 x 1.5 s', task: 'encode', items: 12, frames: 32 },
+  { name: 'training step, 1 x 1.1 s', task: 'train', items: 1, frames: 24 },
+];
+
+export const columns = [
+  ['ms', (row) => row.ms.toFixed(1)],
+  ['x real time', (row) => row.ours.toFixed(1)],
+  ['GFLOP/s', (row) => row.gflops.toFixed(1)],
+  ['peer x', (row) => row.peer?.toFixed(1)],
+  ['peer', (row) => row.peerName],
+  ['peer MiB', (row) => row.peerRssMiB?.toFixed(0)],
+];
+
+/** FLOPs of the residual layers and of what `ends` adds, for one frame: `stages` are [rows a frame, channels]. */
+function convolutions(stages, kernels, dilations, ends) {
+  const taps = kernels.reduce((sum, kernel) => sum + kernel, 0) * dilations.length * 2;
+  return stages.reduce((sum, [rows, channels]) => sum + 2 * rows * channels ** 2 * taps, ends);
+}
+
+function decoderFlops({ latent, decoderChannels, upSampleRates, resKernels, resDilations }) {
+  let [rows, channels, ends] = [1, decoderChannels, 2 * 7 * latent * decoderChannels];
+  const stages = upSampleRates.map((rate) => {
+    rows *= rate;
+    channels /= 2;
+    ends += 2 * rows * channels * 4;
+    return [rows, channels];
+  });
+  return convolutions(stages, resKernels, resDilations, ends + 2 * rows * channels * 3);
+}
+
+function encoderFlops({ latent, encoderChannels, downSampleRates, resKernels, resDilations }) {
+  let rows = downSampleRates.reduce((a, b) => a * b, 1);
+  let [channels, ends] = [encoderChannels, 2 * rows * encoderChannels * 7];
+  const stages = downSampleRates.map((rate) => {
+    const stage = [rows, channels];
+    rows /= rate;
+    ends += 2 * rows * channels * 2 * channels * 2 * rate;
+    channels *= 2;
+    return stage;
+  });
+  return convolutions(stages, resKernels, resDilations, ends + 2 * channels * latent * 7);
+}
+
+/** Backward counts as twice forward; spectra are left out. */
+const flopsOf = (config, task) =>
+  ({
+    encode: encoderFlops(config),
+    train: 3 * (encoderFlops(config) + decoderFlops(config)),
+  })[task] ?? decoderFlops(config);
+
+async function measure(config, { peer, ...batch }, { threads, quick }) {
+  const start = (side) => new Worker(side, [process.execPath, workerPath, side, String(threads)]);
+  const sides = (peer ? ['align2speak', 'onnxruntime'] : ['align2speak']).map(start);
+  try {
+    return await inTurns(sides, { config, ...batch }, { rounds: quick ? 1 : 5, key: 'ms' });
+  } finally {
+    for (const side of sides) await side.close();
+  }
+}
+
+export async function run({ vs, threads, wanted, quick, progress }) {
+  if (vs) throw new BenchError('bench: --vs: expected nothing for the codec, whose peer is onnxruntime, got torch');
+  const cases = sizes.flatMap(([size, config]) =>
+    tasks.map(({ name, ...batch }) => ({ name: `${size}: ${name}`, config, batch })),
+  );
+  const chosen = cases.filter(({ name }) => wanted(name));
+  if (chosen.length === 0) throw new BenchError('bench: --only: expected a name that occurs, got none');
+  const machine = new Worker('align2speak_check', [runner, 'bench', '--serve', '--threads', String(threads)]);
+  const peaks = new Peaks();
+  const measured = [];
+  try {
+    for (const each of chosen) {
+      progress(each.name);
+      peaks.add(await machine.ask({ machine: true }));
+      measured.push({ ...each, sides: await measure(each.config, each.batch, { threads, quick }) });
+    }
+  } finally {
+    await machine.close();
+  }
+  const rows = measured.map(({ name, config, batch, sides: [ours, peer] }) => {
+    const frames = batch.items * batch.frames;
+    const hop = config.upSampleRates.reduce((a, b) => a * b, 1);
+    const speech = (1000 * frames * hop) / config.sampleRate;
+    const flops = frames * flopsOf(config, batch.task);
+    const { bound, seconds } = peaks.roof({ flops, bytes: 0 });
+    return {
+      name,
+      unit: 'x real time',
+      ours: speech / ours.ms,
+      peer: peer ? speech / peer.ms : null,
+      peerName: peer?.name ?? null,
+      ratio: peer ? peer.ms / ours.ms : null,
+      peakPct: (1e5 * seconds) / ours.ms,
+      rssMiB: ours.rssMiB,
+      ms: ours.ms,
+      gflops: flops / ours.ms / 1e6,
+      peerRssMiB: peer?.rssMiB,
+      bound,
+    };
+  });
+  return { notes: peaks.describe(), rows };
+}
