@@ -56,7 +56,7 @@ it('measures training and generation, with the memory that they took', () => {
 });
 
 it('measures the codec beside onnxruntime, and alone what that does not do', () => {
-  const [decode, ...others] = bench('codec', '--only', 'tiny: decode, 1').rows();
+  const [decode, ...others] = bench('codec', '--only', 'tiny: decode, 1 x').rows();
   expect(decode).toMatchObject({
     suite: 'codec',
     unit: 'x real time',
