@@ -1,6 +1,6 @@
 // `npm run bench`: that it measures and what it writes, never how fast anything is.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,14 +12,14 @@ const measured = z.number().positive().finite();
 
 const rows = z.array(
   z.strictObject({
-    suite: z.enum(['kernels', 'train-step', 'decode', 'codec']),
+    suite: z.enum(['kernels', 'train-step', 'decode', 'codec', 'grpo-step']),
     name: z.string().min(1),
     unit: z.string().min(1),
     ours: measured,
     peer: measured.nullable(),
     peerName: z.string().min(1).nullable(),
     ratio: measured.nullable(),
-    peakPct: measured,
+    peakPct: measured.nullable(),
     rssMiB: measured.nullable(),
   }),
 );
@@ -70,6 +70,22 @@ it('measures the codec beside onnxruntime, and alone what that does not do', () 
     ]);
 });
 
+const corpus = fileURLToPath(new URL('../corpus/corpus.json', import.meta.url));
+
+it("measures each phase of a GRPO update on the demo's corpus, and says how to make that", () => {
+  if (!existsSync(corpus)) {
+    const { status, stderr } = bench('grpo-step');
+    expect(stderr).toMatch(/^bench: corpus: expected .*, got none\nhint: npx align2speak data synth --out corpus$/m);
+    expect(status).toBe(1);
+    return;
+  }
+  const rows = bench('grpo-step', '--only', 'groups of 2').rows();
+  const phases = ['whole update', 'rollout', 'decode', 'judges', 'update', 'rest'];
+  expect(rows.filter(({ name }) => name.startsWith('groups of 2:')).map(({ name }) => name)).toEqual(
+    phases.map((phase) => `groups of 2: ${phase}`),
+  );
+});
+
 it('refuses in one line what it cannot measure', () => {
   const refusals = [
     [
@@ -82,7 +98,7 @@ it('refuses in one line what it cannot measure', () => {
     ],
     [['kernels', '--vs', 'numpy'], /^bench: --vs: expected torch, got numpy$/m],
     [['kernels', '--only', 'no such op'], /^bench: --only: expected a name that occurs, got none$/m],
-    [['kernel'], /^bench: suite: expected kernels or train-step or decode or codec, got kernel$/m],
+    [['kernel'], /^bench: suite: expected kernels or train-step or decode or codec or grpo-step, got kernel$/m],
     [['decode', '--threads', '0'], /^bench: --threads: expected a positive integer, got 0$/m],
     [['decode', '--fast'], /^bench: arguments: expected --vs, .*--quick, got Unknown option '--fast'/],
   ] as const;
