@@ -44,7 +44,7 @@ export async function run({ vs, threads, wanted, quick, progress }) {
     const hint = 'npx align2speak data synth --out corpus';
     throw new BenchError(`bench: corpus: expected the corpus of the demo, got none\nhint: ${hint}`);
   }
-  const chosen = groups.filter((group) => wanted(`groups of ${group}`));
+  const chosen = groups.filter((group) => wanted(`groups of ${group}:`));
   if (chosen.length === 0) throw new BenchError('bench: --only: expected a name that occurs, got none');
   const rows = [];
   for (const group of chosen) {
