@@ -1,7 +1,7 @@
 import { hopLengthOf, loadCodec } from '@align2speak/codec';
 import { randomAt, randomIndex, requireSameCodes } from '@align2speak/contracts';
 import { type Codec, Optimizer, type Sampling, Tensor, type Tts } from '@align2speak/native';
-import type { Reference, Scores } from '@align2speak/rewards';
+import { type Reference, type Scores, segmentsOf } from '@align2speak/rewards';
 import { type AdvantageStats, type AlarmMetrics, type AlarmState, Alarms } from '@align2speak/rl';
 import { disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
@@ -84,6 +84,10 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
         ...(values.cer && { cerFilter: { cer: values.cer, best: config.bestCer, worst: config.worstCer } }),
       });
       const metrics: Metrics = { ...stepMetrics(stats, rollouts), ...judges.metrics(values), guided: guided ? 1 : 0 };
+      const frames = rollouts.reduce((sum, each) => sum + each.frames.reduce((a, b) => a + b, 0), 0);
+      const audioSec = (frames * hopLengthOf(codec)) / codec.config.sampleRate;
+      const segments = prompts.reduce((sum, { reference }) => sum + segmentsOf(reference.ipa).length, 0);
+      metrics['samples/segmentsPerSec'] = (config.groupSize * segments) / audioSec;
       const learnt = await phases.time('update', () => learn(trainer, rollouts, { advantages, sampling }));
       for (const alarm of alarms.observe(step, watched(metrics))) {
         metrics[`alarm/${alarm.rule}`] = 1;
@@ -91,8 +95,6 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
       }
       const skip = !valid.includes(1);
       if (logged && !skip) Object.assign(metrics, await gradientShares(model));
-      const frames = rollouts.reduce((sum, each) => sum + each.frames.reduce((a, b) => a + b, 0), 0);
-      const audioSec = (frames * hopLengthOf(codec)) / codec.config.sampleRate;
       metrics.xRealTime = (1000 * audioSec) / (performance.now() - start);
       return { metrics: { ...metrics, ...learnt }, skip };
     },
@@ -255,6 +257,6 @@ function watched(metrics: Metrics): AlarmMetrics {
     entropy: group('entropy/').map(([, value]) => value),
     runawayRate: metrics['samples/truncated']!,
     rewardStd: Object.fromEntries(group('groupStd/')),
-    ...(metrics['reward/pace'] !== undefined && { speechRate: metrics['reward/pace'] }),
+    speechRate: metrics['samples/segmentsPerSec']!,
   };
 }

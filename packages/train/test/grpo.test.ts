@@ -130,6 +130,15 @@ describe('rewards', () => {
     expect(metrics.xRealTime).toBeGreaterThan(0);
   });
 
+  it('watches the speech rate: the segments of the texts over the seconds that were spoken', async () => {
+    const [short, long] = await Promise.all([8, 24].map(async (maxFrames) => (await firstStep({ maxFrames })).metrics));
+    expect(long!['samples/frames']).toBeGreaterThan(short!['samples/frames']!);
+    const segments = (metrics: Record<string, number>) =>
+      metrics['samples/segmentsPerSec']! * metrics['samples/frames']!;
+    expect(segments(short!)).toBeGreaterThan(0);
+    expect(segments(long!)).toBeCloseTo(segments(short!), 6);
+  });
+
   it('a plug-in that fails on one sample: that one is masked and counted, and the reason given once', async () => {
     const failing = plugIn(
       'failing',
