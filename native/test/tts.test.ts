@@ -245,7 +245,7 @@ describe('training', () => {
     const { tts, optimizer } = await trainer();
     const batch = await batchOf(config, { prompts: 1, group: 2 });
     const likelihood = async () => {
-      const { logprobs } = await tts.forward(batch, ['logprobs']);
+      const { logprobs } = await tts.forward(batch, ['logprobs'], { heads: 'parallel' });
       const values = await numbersOf(logprobs);
       const halves = [values.slice(0, values.length / 2), values.slice(values.length / 2)];
       return halves.map((half) => half.reduce((x, y) => x + y));
@@ -271,6 +271,7 @@ describe('training', () => {
     const preference = await tts.lossBackward(batch, {
       kind: 'preference',
       reference: await floats(...before),
+      heads: 'parallel',
       beta: 0.1,
     });
     expect(preference.stats.accuracy).toBe(1);

@@ -112,7 +112,7 @@ async function readBatch(folder: GoldenFolder, { group, unconditional }: Readme)
 }
 
 async function compareForward(folder: GoldenFolder, model: Tts, batch: TtsBatch): Promise<void> {
-  const parts = await model.forward(batch, ['text', 'context', 'hidden', 'logits', 'logprobs']);
+  const parts = await model.forward(batch, ['text', 'context', 'hidden', 'logits', 'logprobs'], { heads: 'parallel' });
   await folder.output('encoder', parts.text);
   await folder.output('context', parts.context);
   await folder.output('decoder', parts.hidden);
@@ -186,7 +186,8 @@ async function compareLosses(folder: GoldenFolder, model: Tts, { batch, readme }
   await folder.gradients('grad.ce.', ce.gradients);
 
   if (folder.has('in.advantages')) {
-    const policy = await train({ kind: 'policy', advantages: await folder.floats('in.advantages'), algorithm: 'grpo' });
+    const advantages = await folder.floats('in.advantages');
+    const policy = await train({ kind: 'policy', advantages, algorithm: 'grpo', heads: 'parallel' });
     await folder.output('pg', [policy.value]);
     await folder.gradients('grad.grpo.', policy.gradients);
   }
