@@ -9,7 +9,7 @@ const targets = ['pt'];
 export function demoCommand(): Command {
   return new Command('demo')
     .description('Adapts the shipped tiny model to a language it never heard, and writes a report.')
-    .option('--full', 'also GRPO without fine-tuning, DPO and longer fine-tuning', false)
+    .option('--full', 'also GRPO without fine-tuning, DPO, and longer fine-tuning with and without GRPO', false)
     .option('--lang <codes...>', `target languages, of ${targets.join(', ')}`)
     .option('--seed <number>', 'of every training', '1')
     .option('--out <folder>', 'folder of the run; what one that ended or was interrupted made is used', 'runs/demo')
