@@ -195,19 +195,16 @@ class Generator {
 
   /** The local transformer's tokens, one head after another. */
   Drawn draw_locally(Tape& tape, Var* hidden, int64_t step) {
-    const LocalTransformer& local = tts_.local();
-    const int64_t A = static_cast<int64_t>(g_.running.size()), n = config_.step_tokens(), w = g_.width();
+    const int64_t A = static_cast<int64_t>(g_.running.size()), n = config_.step_tokens();
     Drawn all{tape.alloc(DType::i32, {A, n}), tape.alloc(tts_.dtype(), {A, n}), tape.alloc(tts_.dtype(), {A, n}), {}};
-    local_cache_->clear();
-    Var* x = local.start(tape, hidden);
-    for (int64_t k = 0; k < n; ++k) {
-      Var* logits = local_heads_[static_cast<size_t>(k)].apply(tape, guide_rows(tape, local_cache_->step(tape, x)));
+    tts_.local().unroll(tape, *local_cache_, hidden, [&](int64_t k, Var* x) {
+      Var* logits = local_heads_[static_cast<size_t>(k)].apply(tape, guide_rows(tape, x));
       bind_endings(logits->value, 1, step);
       const Drawn one = draw(tape, logits->value, step, step * n + k, 1, s_.sampling.temperature);
       if (tts_.dtype() == DType::f32) copy_column<float>(one, all, k);
       else copy_column<double>(one, all, k);
-      if (k + 1 < n) x = local.embed(tape, k, repeat(one.tokens, w, arena_));
-    }
+      return repeat(one.tokens, g_.width(), arena_);
+    });
     return all;
   }
 

@@ -48,8 +48,6 @@ Var* LocalTransformer::project(Tape& tape, Var* x) const {
   return in_weight_ ? tape.apply(linear, {x, tape.param(*in_weight_), tape.param(*in_bias_)}) : x;
 }
 
-Var* LocalTransformer::start(Tape& tape, Var* hidden) const { return project(tape, hidden); }
-
 Var* LocalTransformer::embed(Tape& tape, int64_t head, const Tensor& tokens) const {
   Var* table = tape.param_rows(audio_embeddings_, head * config_.vocab, config_.vocab);
   return project(tape, tape.apply(embedding, {tape.constant(tokens), table}));

@@ -3,7 +3,7 @@
 //   position 0 reads the decoder's output, position k the embedding of token k-1 (each through the input projection, where
 //   the widths differ); head k reads position k. Token k is codebook k mod K of slot k / K.
 #pragma once
-#include "nn/packed_linear.h"
+#include "nn/decode_cache.h"
 #include "tts/sampling.h"
 
 namespace a2s {
@@ -17,15 +17,24 @@ class LocalTransformer {
   TokenScores score(Tape& tape, const AudioRows& audio, Var* hidden, Var* uncond, const Sampling& sampling, bool dropout,
                     uint64_t seed) const;
 
-  /** Input of position 0: hidden [R,C] -> [R,D]. */
-  Var* start(Tape& tape, Var* hidden) const;
-  /** Input of position k + 1: tokens ints [R] of head k -> [R,D]. */
-  Var* embed(Tape& tape, int64_t head, const Tensor& tokens) const;
+  /** Draws the tokens of R steps, one head after another: `pick(k, x)` takes the output x [R,D] of position k and returns the tokens
+   *  ints [R] of head k. hidden [R,C]; the cache, of this stack, has room for R rows. The tape must be in infer mode. */
+  template <class F>
+  void unroll(Tape& tape, DecodeCache& cache, Var* hidden, F&& pick) const {
+    cache.clear();
+    Var* x = project(tape, hidden);
+    for (int64_t k = 0, n = config_.step_tokens(); k < n; ++k) {
+      const Tensor tokens = pick(k, cache.step(tape, x));
+      if (k + 1 < n) x = embed(tape, k, tokens);
+    }
+  }
   /** Logits [R,V] of head k from its position's output [R,D], for generation. */
   PackedLinear head(Context ctx, Arena& arena, int64_t head) const;
   const Transformer& stack() const { return stack_; }
 
  private:
+  /** Input of position k + 1: tokens ints [R] of head k -> [R,D]. */
+  Var* embed(Tape& tape, int64_t head, const Tensor& tokens) const;
   Var* project(Tape& tape, Var* x) const;
   Var* run(Tape& tape, const Tensor& picked, const Tensor& tokens, Var* hidden, bool dropout, uint64_t seed) const;
 

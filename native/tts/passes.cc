@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "nn/decode_cache.h"
 #include "ops/elementwise/elementwise.h"
 #include "sampling/sample_tokens.h"
 
@@ -76,12 +75,11 @@ Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, 
   }
   const LocalTransformer& local = tts.local();
   DecodeCache cache(local.stack(), tts.dtype(), pass.ctx, pass.arena, B * U, n);
-  Var* x = local.start(tape, hidden);
-  for (int64_t k = 0; k < n; ++k) {
-    const Tensor tokens = draw(local.head(pass.ctx, pass.arena, k).apply(tape, cache.step(tape, x)), 1, k);
+  local.unroll(tape, cache, hidden, [&](int64_t k, Var* x) {
+    const Tensor tokens = draw(local.head(pass.ctx, pass.arena, k).apply(tape, x), 1, k);
     for (int64_t i = 0; i < B * U; ++i) drawn.as<int32_t>()[i * n + k] = tokens.as<int32_t>()[i];
-    if (k + 1 < n) x = local.embed(tape, k, tokens);
-  }
+    return tokens;
+  });
   return drawn;
 }
 

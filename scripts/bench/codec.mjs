@@ -2,7 +2,7 @@
 // come, a training step. The peer is the same decoder in onnxruntime, from our own ONNX file. The roof is that of the convolutions.
 import { fileURLToPath } from 'node:url';
 import { codecConfig, parseConfig } from '@align2speak/contracts';
-import { Peaks, runner } from './machine.mjs';
+import { besidePeaks, chosenOf, columnsOf } from './suite.mjs';
 import { BenchError, inTurns, Worker } from './worker.mjs';
 
 const workerPath = fileURLToPath(new URL('codec-worker.mjs', import.meta.url));
@@ -25,14 +25,7 @@ const tasks = [
   { name: 'training step, 1 x 1.1 s', task: 'train', items: 1, frames: 24 },
 ];
 
-export const columns = [
-  ['ms', (row) => row.ms.toFixed(1)],
-  ['x real time', (row) => row.ours.toFixed(1)],
-  ['GFLOP/s', (row) => row.gflops.toFixed(1)],
-  ['peer x', (row) => row.peer?.toFixed(1)],
-  ['peer', (row) => row.peerName],
-  ['peer MiB', (row) => row.peerRssMiB?.toFixed(0)],
-];
+export const columns = columnsOf('x real time', 'peer x', 1);
 
 /** FLOPs of the residual layers and of what `ends` adds, for one frame: `stages` are [rows a frame, channels]. */
 function convolutions(stages, kernels, dilations, ends) {
@@ -86,40 +79,11 @@ export async function run({ vs, threads, wanted, quick, progress }) {
   const cases = sizes.flatMap(([size, config]) =>
     tasks.map(({ name, ...batch }) => ({ name: `${size}: ${name}`, config, batch })),
   );
-  const chosen = cases.filter(({ name }) => wanted(name));
-  if (chosen.length === 0) throw new BenchError('bench: --only: expected a name that occurs, got none');
-  const machine = new Worker('align2speak_check', [runner, 'bench', '--serve', '--threads', String(threads)]);
-  const peaks = new Peaks();
-  const measured = [];
-  try {
-    for (const each of chosen) {
-      progress(each.name);
-      peaks.add(await machine.ask({ machine: true }));
-      measured.push({ ...each, sides: await measure(each.config, each.batch, { threads, quick }) });
-    }
-  } finally {
-    await machine.close();
-  }
-  const rows = measured.map(({ name, config, batch, sides: [ours, peer] }) => {
+  return besidePeaks(chosenOf(cases, wanted), { threads, progress }, async ({ config, batch }) => {
+    const [ours, peer] = await measure(config, batch, { threads, quick });
     const frames = batch.items * batch.frames;
     const hop = config.upSampleRates.reduce((a, b) => a * b, 1);
-    const speech = (1000 * frames * hop) / config.sampleRate;
-    const flops = frames * flopsOf(config, batch.task);
-    const { bound, seconds } = peaks.roof({ flops, bytes: 0 });
-    return {
-      name,
-      unit: 'x real time',
-      ours: speech / ours.ms,
-      peer: peer ? speech / peer.ms : null,
-      peerName: peer?.name ?? null,
-      ratio: peer ? peer.ms / ours.ms : null,
-      peakPct: (1e5 * seconds) / ours.ms,
-      rssMiB: ours.rssMiB,
-      ms: ours.ms,
-      gflops: flops / ours.ms / 1e6,
-      peerRssMiB: peer?.rssMiB,
-      bound,
-    };
+    const work = { flops: frames * flopsOf(config, batch.task), bytes: 0 };
+    return [{ unit: 'x real time', count: (frames * hop) / config.sampleRate, work, ours, peer }];
   });
-  return { notes: peaks.describe(), rows };
 }

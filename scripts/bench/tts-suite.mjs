@@ -1,38 +1,13 @@
 // What train-step and decode share: a process for each model and side, so that peak memory is that model's own, and sides
 // that take turns.
 import { fileURLToPath } from 'node:url';
-import { Peaks, runner } from './machine.mjs';
+import { besidePeaks, chosenOf, columnsOf } from './suite.mjs';
 import { models } from './tts-models.mjs';
 import { BenchError, findTorch, inTurns, torchEnvironment, Worker } from './worker.mjs';
 
 const pathOf = (file) => fileURLToPath(new URL(file, import.meta.url));
 
-export const columns = [
-  ['ms', (row) => row.ms.toFixed(1)],
-  ['per s', (row) => row.ours.toFixed(0)],
-  ['GFLOP/s', (row) => row.gflops.toFixed(1)],
-  ['peer per s', (row) => row.peer?.toFixed(0)],
-  ['peer', (row) => row.peerName],
-  ['peer MiB', (row) => row.peerRssMiB?.toFixed(0)],
-];
-
-function rowOf({ name, count, work, turns, ours, peer, peerName }, peaks) {
-  const { bound, seconds } = peaks.roof(work);
-  return {
-    name,
-    unit: 'frames/s',
-    ours: (1000 * count) / ours.ms,
-    peer: peer ? (1000 * count) / peer.ms : null,
-    peerName: peerName ?? null,
-    ratio: peer ? peer.ms / ours.ms : null,
-    peakPct: (1e5 * turns * seconds) / ours.ms,
-    rssMiB: ours.rssMiB,
-    ms: ours.ms,
-    gflops: (turns * work.flops) / ours.ms / 1e6,
-    peerRssMiB: peer?.rssMiB,
-    bound,
-  };
-}
+export const columns = columnsOf('per s', 'peer per s', 0);
 
 /** A process for ours and, with `torch`, for PyTorch eager and compiled. */
 function startSides(torch, threads) {
@@ -69,23 +44,10 @@ async function measure({ torch, threads, quick }, request) {
 export function ttsSuite(task, caseOf) {
   return async ({ vs, threads, wanted, quick, progress }) => {
     const torch = vs === 'torch' ? findTorch() : null;
-    const chosen = models.filter(({ name }) => wanted(name));
-    if (chosen.length === 0) throw new BenchError('bench: --only: expected a name that occurs, got none');
-    const machine = new Worker('align2speak_check', [runner, 'bench', '--serve', '--threads', String(threads)]);
-    const peaks = new Peaks();
-    const measured = [];
-    try {
-      for (const { name, config, batch } of chosen) {
-        progress(name);
-        peaks.add(await machine.ask({ machine: true }));
-        const each = caseOf(config, batch);
-        const [ours, ...peers] = await measure({ torch, threads, quick }, { task, config, batch: each.batch });
-        for (const peer of peers.length > 0 ? peers : [undefined])
-          measured.push({ name, ...each, ours, peer, peerName: peer?.name });
-      }
-    } finally {
-      await machine.close();
-    }
-    return { notes: peaks.describe(), rows: measured.map((each) => rowOf(each, peaks)) };
+    return besidePeaks(chosenOf(models, wanted), { threads, progress }, async ({ config, batch }) => {
+      const { batch: asked, ...each } = caseOf(config, batch);
+      const [ours, ...peers] = await measure({ torch, threads, quick }, { task, config, batch: asked });
+      return (peers.length > 0 ? peers : [undefined]).map((peer) => ({ unit: 'frames/s', ...each, ours, peer }));
+    });
   };
 }

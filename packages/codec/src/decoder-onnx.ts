@@ -1,8 +1,5 @@
-import { CheckpointError, type CodecConfig, ShapeError } from '@align2speak/contracts';
-import { OnnxGraph } from '@align2speak/weights';
-
-/** Weights by the names that the native model gives them. */
-export type CodecWeights = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;
+import type { CodecConfig } from '@align2speak/contracts';
+import { type NamedWeights, OnnxGraph, weightOf } from '@align2speak/weights';
 
 /**
  * The decoder of a codec as an ONNX file: `codes` i64 [B, K, T] to `wav` f32 [B, T·hop] in [-1, 1].
@@ -12,7 +9,7 @@ export type CodecWeights = Readonly<Record<string, { readonly shape: readonly nu
  * @throws CheckpointError on a missing weight, ShapeError on one of another shape.
  * @see native/codec/decoder.cc, the same network
  */
-export function decoderToOnnx(config: CodecConfig, weights: CodecWeights): Uint8Array<ArrayBuffer> {
+export function decoderToOnnx(config: CodecConfig, weights: NamedWeights): Uint8Array<ArrayBuffer> {
   const graph = new OnnxGraph('codec decoder');
   const decoder = new Decoder(graph, weights);
   const { groups, latent, upSampleRates, resKernels, resDilations } = config;
@@ -60,9 +57,9 @@ function dequantized(graph: OnnxGraph, { levels, latent }: CodecConfig): string 
 /** Layers over [B, C, T] that find their weights by name. */
 class Decoder {
   readonly #graph: OnnxGraph;
-  readonly #weights: CodecWeights;
+  readonly #weights: NamedWeights;
 
-  constructor(graph: OnnxGraph, weights: CodecWeights) {
+  constructor(graph: OnnxGraph, weights: NamedWeights) {
     this.#graph = graph;
     this.#weights = weights;
   }
@@ -134,12 +131,6 @@ class Decoder {
   }
 
   #find(stem: string, shape: readonly number[]): Float32Array {
-    const name = `audio_decoder.${stem}`;
-    const found = this.#weights[name];
-    if (!found)
-      throw new CheckpointError({ where: 'codec', what: name, expected: 'a weight of this name', got: 'none' });
-    if (String(found.shape) !== String(shape))
-      throw new ShapeError({ where: 'codec', what: name, expected: `[${shape}]`, got: `[${found.shape}]` });
-    return found.data;
+    return weightOf(this.#weights, 'codec', `audio_decoder.${stem}`, shape);
   }
 }

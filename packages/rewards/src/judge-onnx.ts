@@ -1,10 +1,7 @@
-import { CheckpointError, ConfigError, type JudgeConfig, ShapeError } from '@align2speak/contracts';
-import { floatBytes, OnnxGraph } from '@align2speak/weights';
+import { CheckpointError, ConfigError, type JudgeConfig } from '@align2speak/contracts';
+import { floatBytes, type NamedWeights, OnnxGraph, weightOf } from '@align2speak/weights';
 import { type JudgeInfo, judgeKinds, metadataKey } from './judge-info.js';
 import { melFrames, positions } from './mel-onnx.js';
-
-/** Weights of a judge by the names that the native model gives them; shapes in memory order. */
-export type JudgeWeights = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;
 
 /** What is said of a judge beside its network. */
 export interface JudgeCard {
@@ -28,7 +25,7 @@ export interface JudgeCard {
  * ConfigError where symbols and labels disagree.
  * @see native/judge/model.cc, the same network
  */
-export function judgeToOnnx(config: JudgeConfig, weights: JudgeWeights, card: JudgeCard): Uint8Array<ArrayBuffer> {
+export function judgeToOnnx(config: JudgeConfig, weights: NamedWeights, card: JudgeCard): Uint8Array<ArrayBuffer> {
   checkSymbols(config, card);
   checkNames(config, weights);
   const graph = new OnnxGraph(card.name);
@@ -61,7 +58,7 @@ function checkSymbols({ head }: JudgeConfig, { name, symbols }: JudgeCard): void
 }
 
 /** `classes.weight` serves training alone and may be there or not. */
-function checkNames(config: JudgeConfig, weights: JudgeWeights): void {
+function checkNames(config: JudgeConfig, weights: NamedWeights): void {
   const blocks = config.dilations.flatMap((_, i) => blockNames.map((name) => `blocks.${i}.${name}`));
   const names = new Set(['frontend.weight', 'frontend.bias', ...blocks, 'norm.weight', 'head.weight', 'head.bias']);
   if (config.head.kind === 'speaker') names.add('classes.weight');
@@ -80,10 +77,10 @@ const blockNames = ['norm.weight', 'conv.weight', 'conv.bias', 'proj.weight', 'p
 /** Layers over [B, T, C] that find their weights by name. */
 class Network {
   readonly graph: OnnxGraph;
-  readonly #weights: JudgeWeights;
+  readonly #weights: NamedWeights;
   readonly #storage: 'f32' | 'f16';
 
-  constructor(graph: OnnxGraph, weights: JudgeWeights, storage: 'f32' | 'f16') {
+  constructor(graph: OnnxGraph, weights: NamedWeights, storage: 'f32' | 'f16') {
     this.graph = graph;
     this.#weights = weights;
     this.#storage = storage;
@@ -94,17 +91,10 @@ class Network {
   }
 
   weight(name: string, shape: readonly number[]): string {
-    const found = this.#weights[name];
-    if (!found)
-      throw new CheckpointError({ where: 'judge', what: name, expected: 'a weight of this name', got: 'none' });
-    const size = shape.reduce((product, axis) => product * axis, 1);
-    if (String(found.shape) !== String(shape) || found.data.length !== size) {
-      const got = `${found.data.length} elements as [${found.shape}]`;
-      throw new ShapeError({ where: 'judge', what: name, expected: `[${shape}]`, got });
-    }
+    const data = weightOf(this.#weights, 'judge', name, shape);
     // Vectors are few, and more of the result hangs on each of their elements.
-    if (this.#storage === 'f32' || shape.length === 1) return this.graph.tensor('f32', shape, found.data);
-    const half = this.graph.tensor('f16', shape, floatBytes(found.data, 'F16'));
+    if (this.#storage === 'f32' || shape.length === 1) return this.graph.tensor('f32', shape, data);
+    const half = this.graph.tensor('f16', shape, floatBytes(data, 'F16'));
     return this.graph.node('Cast', [half], { to: 1 });
   }
 

@@ -12,9 +12,8 @@ import {
   RewardError,
 } from '@align2speak/contracts';
 import { judgeToOnnx, openJudge } from '@align2speak/rewards';
-import { onnxMetadata } from '@align2speak/weights';
+import { OnnxGraph, onnxMetadata } from '@align2speak/weights';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Message } from '../../weights/src/protobuf.js';
 import { ctcHead, randomWeights, signal, smallConfig, symbols } from './network.js';
 
 let folder = '';
@@ -127,14 +126,13 @@ describe('openJudge', () => {
     await expect(openJudge(at('asr.onnx'), { kind: 'recogniser', threads: 0 })).rejects.toThrow(ConfigError);
   });
 
-  const entry = (text: string) =>
-    new Message().bytes(14, new Message().bytes(1, 'align2speak').bytes(2, text)).encode();
+  const entry = (text: string) => new OnnxGraph('other').encode({ align2speak: text });
   const info = { name: 'x', kind: 'quality', sampleRate: 8000, leastSamples: 10 };
   it.each([
     ['missing files', undefined, /file: expected one that can be read, got ENOENT/],
     ['empty files', new Uint8Array(0), /metadata: expected an entry align2speak, got none\nhint: /],
     ['text', new TextEncoder().encode('{"kind": "quality"}'), /file: expected a whole ONNX file/],
-    ['other ONNX files', new Message().int(1, 9).encode(), /metadata: expected an entry align2speak/],
+    ['other ONNX files', new OnnxGraph('other').encode({}), /metadata: expected an entry align2speak/],
     ['metadata that is no JSON', entry('{'), /metadata: expected JSON, got {/],
     ['metadata that is nothing', entry('null'), /metadata: name: expected a text, got undefined/],
     [

@@ -1,5 +1,5 @@
 import { type JudgeConfig, judgeConfig, parseConfig } from '@align2speak/contracts';
-import type { JudgeWeights } from '../src/judge-onnx.js';
+import type { NamedWeights } from '@align2speak/weights';
 
 /** Numbers in [-1, 1) from a seed. */
 export function noise(seed: number): () => number {
@@ -26,7 +26,7 @@ export function smallConfig(head: unknown, change: object = {}): JudgeConfig {
 }
 
 /** Random weights for a configuration. */
-export function randomWeights(config: JudgeConfig, seed: number): JudgeWeights {
+export function randomWeights(config: JudgeConfig, seed: number): NamedWeights {
   const { channels: C, nMels, frameStack, kernel, head } = config;
   const input = nMels * frameStack;
   const outputs = head.kind === 'ctc' ? head.labels : head.kind === 'speaker' ? head.dim : 1;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { CheckpointError, ShapeError } from '@align2speak/contracts';
 import { fieldsOf, Message } from './protobuf.js';
 
 /** Element types of tensors, with the numbers that the format gives them. */
@@ -11,6 +12,20 @@ const irVersion = 9;
 
 /** An attribute: a string, a whole number or a list of whole numbers; other numbers as `{ float }`. */
 type Attribute = string | number | readonly number[] | { readonly float: number };
+
+/** Weights of a network by the names that the native model gives them; shapes in memory order. */
+export type NamedWeights = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: Float32Array }>>;
+
+/** One of them. @throws CheckpointError where there is none of the name, ShapeError where it is of another shape. */
+export function weightOf(weights: NamedWeights, where: string, name: string, shape: readonly number[]): Float32Array {
+  const found = weights[name];
+  if (!found) throw new CheckpointError({ where, what: name, expected: 'a weight of this name', got: 'none' });
+  const size = shape.reduce((product, axis) => product * axis, 1);
+  const refuse = (got: string) => new ShapeError({ where, what: name, expected: `[${shape}]`, got });
+  if (found.data.length !== size) throw refuse(`${found.data.length} elements as [${found.shape}]`);
+  if (String(found.shape) !== String(shape)) throw refuse(`[${found.shape}]`);
+  return found.data;
+}
 
 /**
  * An ONNX graph under construction. Values are known by their names; nodes come in the order of computation.
