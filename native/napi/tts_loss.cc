@@ -31,6 +31,7 @@ void LossRequest::read(Settings& s, SupervisedLoss& loss) {
 
 void LossRequest::read(Settings& s, PolicyLoss& loss) {
   hold(s, "advantages", loss.input.advantages);
+  hold(s, "frameAdvantages", loss.input.frame_advantages);
   hold(s, "oldLogprobs", loss.input.old_logprobs);
   hold(s, "refLogprobs", loss.input.ref_logprobs);
   hold(s, "mask", loss.input.mask);

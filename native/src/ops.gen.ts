@@ -1353,7 +1353,7 @@ export const betaBinomialPrior: ForwardOp<
 /**
  * Clipped policy-gradient loss of codec tokens, with KL and entropy terms and the figures worth watching.
  *
- * `loss = sum_b w_b sum_{k,t} M[b,t] (-min(r A_b, clip(r, 1 - clip_low, 1 + clip_high) A_b) + kl_weight kl - entropy_weight entropy);  r, kl and w in rl/policy_loss/policy_loss.h`
+ * `loss = sum_b w_b sum_{k,t} M[b,t] (-min(r A_bt, clip(r, 1 - clip_low, 1 + clip_high) A_bt) + kl_weight kl - entropy_weight entropy);  A, r, kl and w in rl/policy_loss/policy_loss.h`
  *
  * @see Schulman et al.: PPO, arXiv 1707.06347; Shao et al.: DeepSeekMath (grpo), arXiv 2402.03300; Liu et al. (dr_grpo), arXiv 2503.20783; Yu et al. (dapo), arXiv 2503.14476; Zheng et al. (gspo), arXiv 2507.18071; Schulman: Approximating KL Divergence, 2020 (k1, k2, k3)
  */
@@ -1361,7 +1361,7 @@ export const policyLoss: Op<
   {
     /** `[B, K, T]` of the sampled tokens under the policy, nats */
     logprobs: Tensor;
-    /** `[B]` one a sample; exactly 0 = the sample is not used; no gradient */
+    /** `[B]` one a sample; no gradient */
     advantages: Tensor;
     /** `[B]` valid frames; i32 */
     lengths: Tensor;
@@ -1375,6 +1375,8 @@ export const policyLoss: Op<
     kl?: Tensor | undefined;
     /** `[B, T]` 0 = the frame does not count (an end that was forced on a truncated sample); i32 */
     mask?: Tensor | undefined;
+    /** `[B, T]` added to the sample's at each frame; not for gspo; no gradient */
+    frameAdvantages?: Tensor | undefined;
   },
   {
     /** how tokens are averaged, and whose ratio is clipped; default grpo */

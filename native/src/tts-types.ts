@@ -93,8 +93,10 @@ export interface SupervisedLoss extends Weighted {
 /** Policy gradient. @see ops.policyLoss for what the settings mean. */
 export interface PolicyLoss extends Weighted, ScoreSettings {
   kind: 'policy';
-  /** `[B]` in the model's dtype; 0: the sample is not used. */
+  /** `[B]` in the model's dtype. */
   advantages: Tensor;
+  /** `[B, T]` as forward's `logprobs` has frames, added to the sample's at each; a frame with 0 in all is not used. */
+  frameAdvantages?: Tensor | undefined;
   /** `[B, K, T]` as forward's `logprobs`; absent: the policy itself. */
   oldLogprobs?: Tensor | undefined;
   refLogprobs?: Tensor | undefined;

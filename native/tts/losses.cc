@@ -93,7 +93,7 @@ std::pair<Var*, Var*> policy(Tape& tape, const Tts& tts, const AudioRows& audio,
   auto out = tape.apply_all(policy_loss,
                             {by_frame(tape, tts.config(), scores.logprobs), tape.constant(input.advantages),
                              tape.constant(audio.frame_lengths), maybe(input.old_logprobs), maybe(input.ref_logprobs),
-                             entropy, input.kl, maybe(input.mask)},
+                             entropy, input.kl, maybe(input.mask), maybe(input.frame_advantages)},
                             attrs);
   return {out[0], out[1]};
 }

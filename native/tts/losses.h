@@ -35,6 +35,7 @@ struct PolicyInput {
   Tensor advantages;         // [B]
   Tensor old_logprobs = {};  // absent: the policy itself
   Tensor ref_logprobs = {};
+  Tensor frame_advantages = {};  // [B,T'], added to the sample's
   Tensor mask = {};          // ints [B,T'], 0: the frame does not count (the forced end of a truncated sample)
   Var* kl = nullptr;         // exact KL
 };

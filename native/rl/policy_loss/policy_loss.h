@@ -1,11 +1,11 @@
 // The policy-gradient loss of group-relative preference optimisation.
 //
-// Sample b has advantage A_b and keeps the frames with M[b,t] = t < lengths[b] and mask[b,t] != 0, n_b of them. Its
+// Frame t of sample b has the advantage A_bt = advantages[b] + frame_advantages[b,t], and the sample keeps the frames with M[b,t] = t < lengths[b] and mask[b,t] != 0, n_b of them. Its
 // tokens (b,k,t), one a codebook k at each kept frame, have
 //
 //   r    = exp(logprobs - old_logprobs); without old_logprobs 1, with the gradient of exp(lp - stopgrad(lp));
 //          gspo: exp(mean over the sample's tokens of (logprobs - old_logprobs)), one ratio for all of them
-//   l    = -min(r A_b, clip(r, 1 - clip_low, 1 + clip_high) A_b) + kl_weight kl - entropy_weight entropy
+//   l    = -min(r A_bt, clip(r, 1 - clip_low, 1 + clip_high) A_bt) + kl_weight kl - entropy_weight entropy
 //   kl   = k1: lp - ref;  k2: (lp - ref)^2 / 2;  k3: e^(ref - lp) - (ref - lp) - 1;  exact: the kl input
 //
 // and the loss is sum_b w_b sum_{k,t} l, with
@@ -14,8 +14,8 @@
 //   dr_grpo      w_b = 1 / (K B max_frames)   a constant divisor: no preference for short samples
 //   dapo         w_b = 1 / (K sum_b n_b)      mean over the batch's tokens
 //
-// A sample without kept frames gives 0. So does one with advantage exactly 0, which is what group_advantages gives to
-// groups that say nothing: no policy, KL or entropy gradient, though B and sum n_b still count it. A token outside the
+// A sample without kept frames gives 0. So does a frame whose advantage is exactly 0, as all are of groups that say
+// nothing: no policy, KL or entropy gradient, though B, n_b and sum n_b still count it. A token outside the
 // truncated support (log-probability -inf) has r = 0 against old_logprobs, and no KL.
 #pragma once
 #include "core/op.h"
@@ -31,21 +31,22 @@ inline const Op policy_loss{
     .summary =
         "Clipped policy-gradient loss of codec tokens, with KL and entropy terms and the figures worth watching.",
     .formula =
-        "loss = sum_b w_b sum_{k,t} M[b,t] (-min(r A_b, clip(r, 1 - clip_low, 1 + clip_high) A_b) + kl_weight kl - "
-        "entropy_weight entropy);  r, kl and w in rl/policy_loss/policy_loss.h",
+        "loss = sum_b w_b sum_{k,t} M[b,t] (-min(r A_bt, clip(r, 1 - clip_low, 1 + clip_high) A_bt) + kl_weight kl - "
+        "entropy_weight entropy);  A, r, kl and w in rl/policy_loss/policy_loss.h",
     .source =
         "Schulman et al.: PPO, arXiv 1707.06347; Shao et al.: DeepSeekMath (grpo), arXiv 2402.03300; Liu et al. "
         "(dr_grpo), arXiv 2503.20783; Yu et al. (dapo), arXiv 2503.14476; Zheng et al. (gspo), arXiv 2507.18071; "
         "Schulman: Approximating KL Divergence, 2020 (k1, k2, k3)",
     .inputs = {data("logprobs", "B K T", "of the sampled tokens under the policy, nats"),
-               fixed("advantages", "B", "one a sample; exactly 0 = the sample is not used"),
+               fixed("advantages", "B", "one a sample"),
                ints("lengths", "B", "valid frames"),
                maybe(fixed("old_logprobs", "B K T", "under the policy that sampled; absent: it is the policy itself")),
                maybe(fixed("ref_logprobs", "B K T", "under the reference, for kl k1, k2, k3")),
                maybe(data("entropy", "B K T", "of the policy at each token, nats")),
                maybe(data("kl", "B K T", "exact KL to the reference at each token, for kl exact")),
                maybe(
-                   ints("mask", "B T", "0 = the frame does not count (an end that was forced on a truncated sample)"))},
+                   ints("mask", "B T", "0 = the frame does not count (an end that was forced on a truncated sample)")),
+               maybe(fixed("frame_advantages", "B T", "added to the sample's at each frame; not for gspo"))},
     .outputs = {data("loss", "1", "to be minimised"),
                 fixed("stats", "8",
                       "over kept tokens: [0] mean r; [1] max |logprobs - old_logprobs|; fraction whose gradient "

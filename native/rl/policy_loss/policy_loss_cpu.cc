@@ -10,7 +10,7 @@ namespace {
 
 enum Reduction : int64_t { grpo, dr_grpo, dapo, gspo };
 enum Estimator : int64_t { none, k1, k2, k3, exact };
-enum Input { logprobs, advantages, lengths, old_logprobs, ref_logprobs, entropy, kl, mask };
+enum Input { logprobs, advantages, lengths, old_logprobs, ref_logprobs, entropy, kl, mask, frame_advantages };
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
 /** One token's terms and their derivatives by its log-probability. */
@@ -27,7 +27,7 @@ struct Problem {
   const Call& c;
   int64_t B, K, frames, kind, estimator, max_frames;
   double low, high, kl_weight, entropy_weight;
-  const T *lp, *A, *old, *ref, *ent, *exact_kl;
+  const T *lp, *A, *frame_A, *old, *ref, *ent, *exact_kl;
   const int32_t *len, *keep;
 
   explicit Problem(const Call& c) : c(c) {
@@ -36,13 +36,15 @@ struct Problem {
     low = c.num("clip_low") > 0 ? 1 - c.num("clip_low") : -kInf;
     high = c.num("clip_high") > 0 ? 1 + c.num("clip_high") : kInf;
     kl_weight = c.num("kl_weight"), entropy_weight = c.num("entropy_weight");
-    lp = floats(logprobs), A = floats(advantages), old = floats(old_logprobs), ref = floats(ref_logprobs);
+    lp = floats(logprobs), A = floats(advantages), frame_A = floats(frame_advantages), old = floats(old_logprobs), ref = floats(ref_logprobs);
     ent = floats(entropy), exact_kl = floats(kl);
     len = c.in[lengths].as<int32_t>(), keep = c.in[mask] ? c.in[mask].as<int32_t>() : nullptr;
   }
   const T* floats(int i) const { return c.in[i] ? c.in[i].as<T>() : nullptr; }
 
   bool kept(int64_t b, int64_t t) const { return t < len[b] && (!keep || keep[b * frames + t]); }
+  /** Of frame t = i mod frames, for the flat index i of a token. */
+  double advantage(int64_t b, int64_t i) const { return A[b] + (frame_A ? frame_A[b * frames + i % frames] : T(0)); }
   int64_t count(int64_t b) const {
     int64_t n = 0;
     for (int64_t t = 0; t < len[b]; ++t) n += kept(b, t);
@@ -112,8 +114,9 @@ template <class T>
 Sums sum_sample(const Problem<T>& p, int64_t b, int64_t total) {
   Sums s{};
   const int64_t n = p.count(b);
-  const double A = p.A[b], ratio = p.sample_ratio(b, n);
+  const double ratio = p.sample_ratio(b, n);
   p.tokens(b, [&](int64_t i) {
+    const double A = p.advantage(b, i);
     const Token x = p.token(i, A, ratio);
     const double entropy = p.ent ? p.ent[i] : 0;
     if (A != 0) s.loss += weighted(p.kl_weight, x.kl) - weighted(p.entropy_weight, entropy) - x.surrogate;
@@ -158,11 +161,12 @@ void backward(Call& c) {
     for (T* g : {dlp, dent, dkl})
       if (g) std::fill(g + begin * p.K * p.frames, g + end * p.K * p.frames, T(0));
     for (int64_t b = begin; b < end; ++b) {
-      if (p.A[b] == 0) continue;
       const int64_t n = p.count(b);
       const double w = dloss * p.weight(n, total), ratio = p.sample_ratio(b, n);
       p.tokens(b, [&](int64_t i) {
-        const Token x = p.token(i, p.A[b], ratio);
+        const double A = p.advantage(b, i);
+        if (A == 0) return;
+        const Token x = p.token(i, A, ratio);
         if (dlp) dlp[i] = static_cast<T>(w * (weighted(p.kl_weight, x.d_kl) - x.d_surrogate));
         if (dent) dent[i] = static_cast<T>(-w * p.entropy_weight);
         if (dkl && p.estimator == exact) dkl[i] = static_cast<T>(w * p.kl_weight);
@@ -173,11 +177,15 @@ void backward(Call& c) {
 
 template <class T>
 void check_values(const Call& c) {
-  const T* A = c.in[advantages].as<T>();
-  for (int64_t b = 0; b < c.in[advantages].size(); ++b)
-    if (!std::isfinite(A[b]))
-      fail(ErrorCode::Data, "policy_loss: advantages: sample " + std::to_string(b) +
-                                ": expected a finite number, got " + std::to_string(A[b]));
+  for (const int input : {advantages, frame_advantages}) {
+    if (!c.in[input]) continue;
+    const T* A = c.in[input].as<T>();
+    const int64_t each = c.in[input].size() / std::max<int64_t>(1, c.in[input].dim(0));
+    for (int64_t i = 0; i < c.in[input].size(); ++i)
+      if (!std::isfinite(A[i]))
+        fail(ErrorCode::Data, std::string("policy_loss: ") + c.op.inputs[static_cast<size_t>(input)].name + ": sample " +
+                                  std::to_string(i / each) + ": expected finite numbers, got " + std::to_string(A[i]));
+  }
 }
 
 }  // namespace
@@ -200,6 +208,7 @@ void policy_loss_check(const Call& c) {
                                                    : "kl: expected none unless kl is exact, got a tensor");
   need(estimator != none || c.num("kl_weight") == 0, "kl_weight: expected 0 with kl none, got a weight");
   need(c.in[entropy] || c.num("entropy_weight") == 0, "entropy_weight: expected 0 without entropy, got a weight");
+  need(!c.in[frame_advantages] || c.integer("kind") != gspo, "frame_advantages: expected none for kind gspo, got a tensor");
   if (c.integer("kind") == dr_grpo)
     need(c.integer("max_frames") > 0, "max_frames: expected at least 1 for kind dr_grpo, got 0");
   else need(c.integer("max_frames") == 0, "max_frames: expected 0 unless kind is dr_grpo, got a limit");

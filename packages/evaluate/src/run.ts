@@ -181,7 +181,7 @@ function transcriptErrors(name: string, judge: Judge<'recogniser'>): Reward {
     range: [0, 1e6],
     async score({ wavs, references }) {
       const transcripts = await judge.run(wavs);
-      return Float64Array.from(transcripts, (text, i) => cer(text, references[i]!.ipa).errors);
+      return Float64Array.from(transcripts, ({ text }, i) => cer(text, references[i]!.ipa).errors);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { cer } from './error-rate.js';
+import { locatedErrors } from './error-rate.js';
 import type { Judge } from './judge.js';
 import { checkSampleRate } from './judged.js';
 import type { Reward } from './reward.js';
@@ -18,7 +18,11 @@ export function cerReward(judge: Judge<'recogniser'>): Reward {
     async score({ wavs, sampleRate, references, signal }) {
       checkSampleRate(judge, sampleRate);
       const transcripts = await judge.run(wavs, signal);
-      return Float64Array.from(transcripts, (text, i) => Math.min(1, cer(text, references[i]!.ipa).rate));
+      const found = transcripts.map((transcript, i) => locatedErrors(transcript, references[i]!.ipa));
+      return {
+        scores: Float64Array.from(found, ({ count }) => Math.min(1, count.rate)),
+        parts: found.map(({ parts }) => parts),
+      };
     },
     close: () => judge.close(),
   };

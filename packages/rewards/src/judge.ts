@@ -3,10 +3,18 @@ import { CancelledError, CheckpointError, ConfigError, DataError } from '@align2
 import { type JudgeInfo, type JudgeKind, judgeInfo } from './judge-info.js';
 import { JudgeThread, type PaddedBatch } from './judge-thread.js';
 
+/** What a recogniser heard. */
+export interface Transcript {
+  /** IPA without stress, length marks, spaces and pauses. */
+  readonly text: string;
+  /** Where each code point of it was heard: 0 the sample's beginning, 1 its end. */
+  readonly places: readonly number[];
+}
+
 /** What each kind of judge says of waveforms, one entry for each. */
 export interface JudgeAnswers {
-  /** IPA without stress, length marks, spaces and pauses: the most likely labels (greedy CTC). */
-  recogniser: string[];
+  /** The most likely labels (greedy CTC). */
+  recogniser: Transcript[];
   /** Unit vectors; the cosine of two says how alike the voices are. */
   speaker: Float32Array[];
   /** In [0, 1], higher is better. */
@@ -149,18 +157,24 @@ function transcriptsOf(
   results: (Float32Array | BigInt64Array)[],
   items: number,
   { symbols = [] }: JudgeInfo,
-): string[] {
+): Transcript[] {
   const [logits, frames] = results as [Float32Array, BigInt64Array];
   const V = symbols.length + 1;
   return rowsOf(logits, items).map((rows, b) => {
     let text = '';
+    const places: number[] = [];
     let last = 0;
-    for (let t = 0; t < Number(frames[b]); t++) {
+    const count = Number(frames[b]);
+    for (let t = 0; t < count; t++) {
       let best = 0;
       for (let v = 1; v < V; v++) if (rows[t * V + v]! > rows[t * V + best]!) best = v;
-      if (best !== last && best > 0) text += symbols[best - 1];
+      if (best !== last && best > 0) {
+        const symbol = symbols[best - 1]!;
+        text += symbol;
+        for (const _ of symbol) places.push((t + 0.5) / count);
+      }
       last = best;
     }
-    return text;
+    return { text, places };
   });
 }

@@ -21,6 +21,20 @@ export interface RewardBatch {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a sample earned part by part, such as the sounds of its text: samples of one text have the same parts. */
+export interface Parts {
+  /** Of each part, on a scale of the reward's direction; need not add up to anything. */
+  readonly values: Float64Array;
+  /** Where each part is: 0 the sample's beginning, 1 its end. */
+  readonly places: Float64Array;
+}
+
+/** Values of samples, and where in each sample they were earned. */
+export interface LocatedScores {
+  readonly scores: Float64Array;
+  readonly parts: readonly Parts[];
+}
+
 /** A measure of samples of speech that training can raise or lower. */
 export interface Reward {
   /** Letters, digits, `_` and `-`; what configurations and logs call it. */
@@ -31,8 +45,8 @@ export interface Reward {
   readonly range: readonly [number, number];
   /** What it measures, and what it cannot see. */
   readonly docs?: string;
-  /** One value within `range` for each sample; NaN where it could not be measured. */
-  score(batch: RewardBatch): Promise<Float64Array>;
+  /** One value within `range` for each sample, NaN where it could not be measured; a reward that knows where in the samples they were earned says so. */
+  score(batch: RewardBatch): Promise<Float64Array | LocatedScores>;
   /** Releases what it holds. */
   close?(): Promise<void> | void;
 }

@@ -1,5 +1,5 @@
 import { CancelledError, RewardError } from '@align2speak/contracts';
-import type { Reward, RewardBatch } from './reward.js';
+import type { Parts, Reward, RewardBatch } from './reward.js';
 import { faultOf } from './usable.js';
 
 /** How many samples have no value, and the first reason that was given. */
@@ -12,6 +12,8 @@ export interface Failures {
 export interface Scores {
   /** One value for each sample of the batch; NaN where there is none. */
   readonly values: Readonly<Record<string, Float64Array>>;
+  /** Of rewards that say where in the samples they were earned; undefined for a sample without a value. */
+  readonly parts: Readonly<Record<string, readonly (Parts | undefined)[]>>;
   /** Rewards that gave no value for samples which could be judged; those without failures are not in it. */
   readonly failures: Readonly<Record<string, Failures>>;
   /** Samples that were not judged at all, NaN in every reward: silent, below 0.1 s, or not finite. */
@@ -38,13 +40,19 @@ export async function scoreAll(rewards: readonly Reward[], batch: RewardBatch): 
     references: indices.map((i) => batch.references[i]!),
   };
   const values: Record<string, Float64Array> = {};
+  const parts: Record<string, (Parts | undefined)[]> = {};
   const failures: Record<string, Failures> = {};
   await Promise.all(
     rewards.map(async (reward) => {
-      const scored = indices.length > 0 ? await scoresOf(reward, part) : { scores: [], failed: undefined };
+      const scored: Scored = indices.length > 0 ? await scoresOf(reward, part) : { scores: [], failed: undefined };
       const row = new Float64Array(batch.wavs.length).fill(Number.NaN);
       for (const [i, index] of indices.entries()) row[index] = scored.scores[i]!;
       values[reward.name] = row;
+      if (scored.parts) {
+        const found = new Array<Parts | undefined>(row.length).fill(undefined);
+        for (const [i, index] of indices.entries()) if (!Number.isNaN(row[index])) found[index] = scored.parts[i];
+        parts[reward.name] = found;
+      }
       if (scored.failed) failures[reward.name] = scored.failed;
     }),
   );
@@ -53,7 +61,7 @@ export async function scoreAll(rewards: readonly Reward[], batch: RewardBatch): 
     const parts = { where: 'scoreAll', what: 'batch', expected: 'to be scored', got: 'a signal to stop' };
     throw new CancelledError({ ...parts, cause: signal.reason });
   }
-  return { values, failures, unusable };
+  return { values, parts, failures, unusable };
 }
 
 function checkCall(rewards: readonly Reward[], { wavs, references }: RewardBatch): void {
@@ -85,19 +93,26 @@ async function usableOf({
   return { indices, unusable: first === undefined ? undefined : { count: wavs.length - indices.length, first } };
 }
 
+interface Scored {
+  scores: number[];
+  parts?: readonly Parts[];
+  failed: Failures | undefined;
+}
+
 /** One number for each sample of the batch, NaN in place of whatever is none in range. */
-async function scoresOf(
-  reward: Reward,
-  batch: RewardBatch,
-): Promise<{ scores: number[]; failed: Failures | undefined }> {
+async function scoresOf(reward: Reward, batch: RewardBatch): Promise<Scored> {
   const count = batch.wavs.length;
   const none = (first: string) => ({
     scores: new Array<number>(count).fill(Number.NaN),
     failed: { count, first },
   });
-  let found: ArrayLike<number>;
+  let found: unknown;
+  let parts: readonly Parts[] | undefined;
   try {
-    found = await reward.score(batch);
+    const answer = await reward.score(batch);
+    const located = answer && 'parts' in answer ? answer : undefined;
+    found = located ? located.scores : answer;
+    parts = located?.parts;
   } catch (error) {
     return none(error instanceof Error ? error.message : String(error));
   }
@@ -105,11 +120,14 @@ async function scoresOf(
     const got = found instanceof Float64Array ? `${found.length}` : typeof found;
     return none(`${reward.name}: score: expected a Float64Array of ${count}, got ${got}`);
   }
+  if (parts && parts.length !== count)
+    return none(`${reward.name}: score: expected parts of ${count} samples, got ${parts.length}`);
   const [least, most] = reward.range;
   const isValue = (value: number) => value >= least && value <= most;
   const bad = found.findIndex((value) => !isValue(value));
   const scores = Array.from(found, (value) => (isValue(value) ? value : Number.NaN));
-  if (bad < 0) return { scores, failed: undefined };
+  const where = parts && { parts };
+  if (bad < 0) return { scores, ...where, failed: undefined };
   const first = `${reward.name}: sample ${bad}: expected ${least} to ${most}, got ${found[bad]}`;
-  return { scores, failed: { count: scores.filter(Number.isNaN).length, first } };
+  return { scores, ...where, failed: { count: scores.filter(Number.isNaN).length, first } };
 }

@@ -62,8 +62,12 @@ describe('openJudge', () => {
   it('transcribes into the symbols of its file', async () => {
     const judge = await openJudge(at('asr.onnx'), { kind: 'recogniser', threads: 2 });
     const [short, long] = await judge.run([wavs[2]!, wavs[1]!]);
-    expect(short!.length).toBeLessThan(long!.length);
-    expect(long).toMatch(/^[abdeɡ]+$/);
+    expect(short!.text.length).toBeLessThan(long!.text.length);
+    expect(long!.text).toMatch(/^[abdeɡ]+$/);
+    const { text, places } = long!;
+    expect(places).toHaveLength([...text].length);
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    for (const place of places) expect(place > 0 && place < 1).toBe(true);
     await judge.close();
   });
 

@@ -38,7 +38,7 @@ describe('paceReward', () => {
   const reward = paceReward({ fixed: 0.5, perSegment: 0.25 });
   const score = async (ipa: string, seconds: number) => {
     const wavs = [new Float32Array(seconds * 1000)];
-    return (await reward.score({ wavs, sampleRate: 1000, references: [{ ipa } as never] }))[0]!;
+    return ((await reward.score({ wavs, sampleRate: 1000, references: [{ ipa } as never] })) as Float64Array)[0]!;
   };
 
   it('counts doublings and halvings of the expected length alike, up to eight times', async () => {

@@ -96,6 +96,14 @@ describe('scoreAll', () => {
     ],
     ['gives too few values', async () => Float64Array.of(1), all, 3, /x: score: expected a Float64Array of 3, got 1/],
     ['gives an array', async () => [1, 1, 1] as never, all, 3, /expected a Float64Array of 3, got object/],
+    ['gives parts alone', async () => ({ parts: [] }) as never, all, 3, /expected a Float64Array of 3, got undefined/],
+    [
+      'gives too few parts',
+      async () => ({ scores: Float64Array.of(1, 1, 1), parts: [] }),
+      all,
+      3,
+      /expected parts of 3 samples, got 0/,
+    ],
     ['gives nothing', async () => undefined as never, all, 3, /got undefined/],
     [
       'gives NaN',
@@ -128,12 +136,15 @@ describe('scoreAll', () => {
 
 describe('rewards by judges', () => {
   it('cer: clips, and has no value without a reference', async () => {
-    const reward = cerReward(fakeJudge('recogniser', async () => ['aba', 'ab', 'bababababa', 'aba']));
+    const heard = ['aba', 'ab', 'bababababa', 'aba'];
+    const transcripts = heard.map((text) => ({ text, places: Array.from(text, (_, i) => (i + 1) / 20) }));
+    const reward = cerReward(fakeJudge('recogniser', async () => transcripts));
     const { references } = batchOf(4);
-    const scores = await reward.score(
-      batchOf(4, { references: [...references.slice(0, 3), { ...references[3]!, ipa: '.' }] }),
-    );
-    expect(scores).toEqual(Float64Array.of(0, 1 / 3, 1, Number.NaN));
+    const batch = batchOf(4, { references: [...references.slice(0, 3), { ...references[3]!, ipa: '.' }] });
+    const { values, parts } = await scoreAll([reward], batch);
+    expect(values.cer).toEqual(Float64Array.of(0, 1 / 3, 1, Number.NaN));
+    expect(parts.cer![1]).toEqual({ values: Float64Array.of(0, 0, 1), places: Float64Array.of(0.05, 0.1, 0.55) });
+    expect(parts.cer![3]).toBeUndefined();
   });
 
   it('quality: as the judge says', async () => {
@@ -154,7 +165,7 @@ describe('rewards by judges', () => {
       wavs: [references[0]!.voiceWav, references[0]!.voiceWav, signal(3, 4000)],
       references: [references[0]!, references[1]!, silent],
     });
-    const [same, other, none] = await reward.score(batch);
+    const [same, other, none] = (await reward.score(batch)) as Float64Array;
     expect(same).toBeCloseTo(1, 5);
     expect(other).toBeLessThan(0.9999);
     expect(none).toBeNaN();

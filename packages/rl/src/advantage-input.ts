@@ -22,7 +22,45 @@ export function checkAdvantageInput(input: AdvantageInput): { numSamples: number
     refuse('onLengthFailure', 'lengthFailures beside it', input.onLengthFailure);
   if (cerFilter && (Number.isNaN(cerFilter.best) || Number.isNaN(cerFilter.worst)))
     refuse('cerFilter', 'thresholds that are numbers', `${cerFilter.best} and ${cerFilter.worst}`);
+  if (input.credits) checkCredits(input, numSamples);
   return { numSamples, numGroups: numSamples / groupSize };
+}
+
+/** Credits are of rewards that are there, and the parts of a group's samples agree in number. */
+function checkCredits(
+  { credits, rewards, combine, frames, reach, groupSize }: AdvantageInput,
+  numSamples: number,
+): void {
+  if (combine !== 'standardise-each') refuse('combine', 'standardise-each where rewards credit frames', combine);
+  if (frames?.length !== numSamples) refuse('frames', `${numSamples} counts beside credits`, frames?.length);
+  if (!(reach && reach.before >= 0 && reach.after >= 0))
+    refuse('reach', 'numbers of at least 0', JSON.stringify(reach));
+  for (const [name, { share, parts }] of Object.entries(credits!)) {
+    const what = `credits.${name}`;
+    if (!Object.hasOwn(rewards, name))
+      refuse(what, `a reward among ${Object.keys(rewards).join(', ')}`, 'none of them');
+    if (!(share >= 0 && share <= 1)) refuse(`${what}.share`, '0 to 1', share);
+    if (parts.length !== numSamples) refuse(`${what}.parts`, `${numSamples} entries`, parts.length);
+    for (const [i, each] of parts.entries()) {
+      if (!each) continue;
+      const group = i - (i % groupSize);
+      const expected = parts.slice(group, i).find((other) => other)?.values.length ?? each.values.length;
+      if (
+        each.values.length === expected &&
+        each.places.length === expected &&
+        each.values.every(Number.isFinite) &&
+        each.places.every(Number.isFinite)
+      )
+        continue;
+      const got = `${each.values.length} values and ${each.places.length} places`;
+      throw new ShapeError({
+        where,
+        what: `${what}.parts[${i}]`,
+        expected: `${expected} finite values and places`,
+        got,
+      });
+    }
+  }
 }
 
 /** Every reward has a usable weight and the other way round; returns the length of the first reward. */

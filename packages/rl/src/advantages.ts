@@ -1,4 +1,5 @@
 import { checkAdvantageInput } from './advantage-input.js';
+import { type Credit, creditFrames, type Reach } from './credit.js';
 import { type RewardStats, rewardStats } from './reward-stats.js';
 
 /** What becomes of a sample that failed: left out of its group, or given its group's minimum of each reward. */
@@ -40,6 +41,11 @@ export interface AdvantageInput {
   /** For samples marked in `lengthFailures`, whether or not their rewards failed too; `group-minimum` by default. */
   readonly onLengthFailure?: FailurePolicy;
   readonly cerFilter?: CerFilter;
+  /** By name of a reward: what of its weight goes to single frames, with `standardise-each`. */
+  readonly credits?: Readonly<Record<string, Credit>>;
+  /** For `credits`: frames of each sample [P*G], and how far from a part they answer for it. */
+  readonly frames?: Int32Array;
+  readonly reach?: Reach;
 }
 
 /** What happened to the groups and samples of one step; shares are of all groups, or of all samples. */
@@ -61,6 +67,8 @@ export interface AdvantageStats {
 export interface Advantages {
   /** [P*G]; the kept samples of a group sum to 0; masked samples and invalid groups have 0. */
   readonly advantages: Float64Array;
+  /** With `credits`: for each of the P*G samples, what to add at each of its frames. */
+  readonly frameAdvantages?: readonly Float64Array[];
   /** [P*G], 1 = counts in its group, 0 = masked. */
   readonly kept: Uint8Array;
   /** [P], 1 = the group teaches something, 0 = filtered, or all its samples are equally good. */
@@ -89,13 +97,14 @@ export function composeAdvantages(input: AdvantageInput): Advantages {
   const advantages = new Float64Array(numSamples);
   const kept = new Uint8Array(numSamples);
   const valid = new Uint8Array(numGroups);
+  const frameAdvantages = input.credits && Array.from(input.frames!, (count) => new Float64Array(count));
   const total = weightedSum(input, weighted, numSamples);
   let filtered = 0;
   for (let group = 0; group < numGroups; group++) {
     const [begin, end] = [group * groupSize, (group + 1) * groupSize];
     const columns = weighted.map((name) => ({
       values: input.rewards[name]!.slice(begin, end),
-      weight: input.weights[name]!,
+      weight: input.weights[name]! * (1 - (input.credits?.[name]?.share ?? 0)),
     }));
     kept.set(settleFailures(input, columns, begin), begin);
     const mask = kept.subarray(begin, end);
@@ -104,8 +113,10 @@ export function composeAdvantages(input: AdvantageInput): Advantages {
       continue;
     }
     const within = combine(input, columns, mask);
-    if (within.some((value) => value !== 0)) valid[group] = 1;
     advantages.set(within, begin);
+    const local = frameAdvantages?.slice(begin, end);
+    if (local) addCredits(input, local, mask, begin);
+    if (within.some(isNotZero) || local?.some((row) => row.some(isNotZero))) valid[group] = 1;
   }
   const numValid = sum(valid);
   const lengthFailures = input.lengthFailures ? sum(input.lengthFailures) : 0;
@@ -120,7 +131,7 @@ export function composeAdvantages(input: AdvantageInput): Advantages {
     rewards: Object.fromEntries(names.map((name) => [name, rewardStats(input.rewards[name]!, groupSize)])),
     total: rewardStats(total, groupSize),
   };
-  return { advantages, kept, valid, stats };
+  return { advantages, ...(frameAdvantages && { frameAdvantages }), kept, valid, stats };
 }
 
 /** The weighted sum of the rewards [P*G]; NaN where one of them failed. */
@@ -173,6 +184,20 @@ function combine(input: AdvantageInput, columns: Column[], kept: Uint8Array): Fl
   }
   // Below this the samples differ by rounding alone.
   return out.some((value) => Math.abs(value) > 1e-9) ? out : out.fill(0);
+}
+
+const isNotZero = (value: number) => value !== 0;
+
+/** Adds to the frames of a group's samples what rewards that know where they were earned give them. */
+function addCredits(input: AdvantageInput, rows: readonly Float64Array[], kept: Uint8Array, begin: number): void {
+  const { credits, frames, reach, stdFloor = 1e-3, weights } = input;
+  const end = begin + rows.length;
+  for (const [name, { share, parts }] of Object.entries(credits!)) {
+    const own = frames!.subarray(begin, end);
+    const earned = creditFrames(parts.slice(begin, end), { frames: own, kept, reach: reach!, floor: stdFloor });
+    for (const [i, row] of earned.entries())
+      for (const [t, value] of row.entries()) rows[i]![t]! += weights[name]! * share * value;
+  }
 }
 
 function weightedColumn(columns: Column[]): Float64Array {

@@ -5,5 +5,6 @@ export {
   composeAdvantages,
 } from './advantages.js';
 export { type Alarm, type AlarmMetrics, type AlarmState, Alarms } from './alarms.js';
+export type { Credit, PartValues, Reach } from './credit.js';
 export { type Anchors, measureAnchors, piecewiseLinear } from './normalise.js';
 export { type Candidate, type PreferencePairs, preferencePairs } from './pairs.js';

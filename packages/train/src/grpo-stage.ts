@@ -2,7 +2,7 @@ import { hopLengthOf, loadCodec } from '@align2speak/codec';
 import { randomAt, randomIndex, requireSameCodes } from '@align2speak/contracts';
 import { type Codec, Optimizer, type Sampling, Tensor, type Tts } from '@align2speak/native';
 import { type Reference, type Scores, segmentsOf } from '@align2speak/rewards';
-import { type AdvantageStats, type AlarmMetrics, type AlarmState, Alarms } from '@align2speak/rl';
+import { type AdvantageStats, type Advantages, type AlarmMetrics, type AlarmState, Alarms } from '@align2speak/rl';
 import { disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import { loopFields } from './config.js';
 import { JudgedRewards, rewardSetting } from './judged-rewards.js';
 import { Phases, type Stage } from './loop.js';
 import { PromptPool } from './prompt-pool.js';
-import { largestGap, lossMask, type RolloutPrompt, type Rollouts, rollOut } from './rollouts.js';
+import { frameRows, largestGap, lossMask, type RolloutPrompt, type Rollouts, rollOut } from './rollouts.js';
 import { type Metrics, prefixed } from './run.js';
 
 /** Configuration of `align2speak grpo`. */
@@ -37,6 +37,13 @@ export const grpoTraining = z.strictObject({
     })
     .prefault({}),
   combine: z.enum(['standardise-each', 'sum-then-centre']).default('standardise-each'),
+  reach: z
+    .strictObject({
+      before: z.int().min(0).max(1000).default(3),
+      after: z.int().min(0).max(1000).default(2),
+    })
+    .prefault({})
+    .describe("Frames around a sound that answer for it, where a reward's credit goes to frames."),
   stdFloor: z.number().positive().optional().describe('Least deviation that rewards are divided by.'),
   onFailure: z.enum(['mask', 'group-minimum']).default('mask'),
   onLengthFailure: z.enum(['mask', 'group-minimum']).default('group-minimum'),
@@ -73,27 +80,37 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
         Array.from({ length: config.prompts }, (_, p) => pool.prompt(config.seed, step, 1, p)),
       );
       const seed = randomIndex(2 ** 48, config.seed, step, 2);
-      const { rollouts, values } = await rollAndJudge(trainer, prompts, { seed, sampling, phases });
-      const { advantages, valid, stats } = judges.advantages(values, {
-        groupSize: config.groupSize,
-        combine: config.combine,
-        ...(config.stdFloor && { stdFloor: config.stdFloor }),
-        onFailure: config.onFailure,
-        lengthFailures: Uint8Array.from(rollouts.flatMap(({ truncated }) => [...truncated])),
-        onLengthFailure: config.onLengthFailure,
-        ...(values.cer && { cerFilter: { cer: values.cer, best: config.bestCer, worst: config.worstCer } }),
-      });
-      const metrics: Metrics = { ...stepMetrics(stats, rollouts), ...judges.metrics(values), guided: guided ? 1 : 0 };
-      const frames = rollouts.reduce((sum, each) => sum + each.frames.reduce((a, b) => a + b, 0), 0);
+      const { rollouts, values, parts } = await rollAndJudge(trainer, prompts, { seed, sampling, phases });
+      const frameCounts = Int32Array.from(rollouts.flatMap((each) => [...each.frames]));
+      const found = judges.advantages(
+        { values, parts },
+        {
+          groupSize: config.groupSize,
+          frames: frameCounts,
+          reach: config.reach,
+          combine: config.combine,
+          ...(config.stdFloor && { stdFloor: config.stdFloor }),
+          onFailure: config.onFailure,
+          lengthFailures: Uint8Array.from(rollouts.flatMap(({ truncated }) => [...truncated])),
+          onLengthFailure: config.onLengthFailure,
+          ...(values.cer && { cerFilter: { cer: values.cer, best: config.bestCer, worst: config.worstCer } }),
+        },
+      );
+      const metrics: Metrics = {
+        ...stepMetrics(found.stats, rollouts),
+        ...judges.metrics(values),
+        guided: guided ? 1 : 0,
+      };
+      const frames = frameCounts.reduce((a, b) => a + b, 0);
       const audioSec = (frames * hopLengthOf(codec)) / codec.config.sampleRate;
       const segments = prompts.reduce((sum, { reference }) => sum + segmentsOf(reference.ipa).length, 0);
       metrics['samples/segmentsPerSec'] = (config.groupSize * segments) / audioSec;
-      const learnt = await phases.time('update', () => learn(trainer, rollouts, { advantages, sampling }));
+      const learnt = await phases.time('update', () => learn(trainer, rollouts, found, sampling));
       for (const alarm of alarms.observe(step, watched(metrics))) {
         metrics[`alarm/${alarm.rule}`] = 1;
         console.error(`\nalarm at update ${step + 1}: ${alarm.rule}: ${alarm.message}`);
       }
-      const skip = !valid.includes(1);
+      const skip = !found.valid.includes(1);
       if (logged && !skip) Object.assign(metrics, await gradientShares(model));
       metrics.xRealTime = (1000 * audioSec) / (performance.now() - start);
       return { metrics: { ...metrics, ...learnt }, skip };
@@ -139,7 +156,7 @@ async function rollAndJudge(
   { model, codec, judges, config }: Trainer,
   prompts: readonly RolloutPrompt[],
   { seed, sampling, group = config.groupSize, phases = new Phases() }: RollOptions,
-): Promise<{ rollouts: Rollouts[]; values: Record<string, Float64Array> }> {
+): Promise<{ rollouts: Rollouts[] } & Pick<Scores, 'values' | 'parts'>> {
   const rollouts: Rollouts[] = [];
   const judged: Promise<Scores>[] = [];
   const perChunk = Math.max(1, Math.round((config.promptsPerChunk * config.groupSize) / group));
@@ -159,28 +176,35 @@ async function rollAndJudge(
     scored.catch(() => {});
     judged.push(scored);
   }
-  const parts = await phases.time('judges', () => Promise.all(judged));
-  const names = Object.keys(parts[0]!.values);
-  const joined = names.map((name) => [name, Float64Array.from(parts.flatMap(({ values }) => [...values[name]!]))]);
-  return { rollouts, values: Object.fromEntries(joined) };
+  const scores = await phases.time('judges', () => Promise.all(judged));
+  const join = <T>(of: (each: Scores) => Readonly<Record<string, ArrayLike<T>>>): Record<string, T[]> =>
+    Object.fromEntries(
+      Object.keys(of(scores[0]!)).map((name) => [name, scores.flatMap((each) => Array.from(of(each)[name]!))]),
+    );
+  const values = Object.entries(join(({ values }) => values)).map(([name, all]) => [name, Float64Array.from(all)]);
+  return { rollouts, values: Object.fromEntries(values), parts: join(({ parts }) => parts) };
 }
 
 /** The policy gradient of all chunks, and what the pass measured. Releases the rollouts. */
 async function learn(
   { model, config }: Trainer,
   rollouts: readonly Rollouts[],
-  { advantages, sampling }: { advantages: Float64Array; sampling: Sampling },
+  { advantages, frameAdvantages }: Advantages,
+  sampling: Sampling,
 ): Promise<Metrics> {
+  const { frameStacking } = model.config;
   let [at, gap, loss, outside] = [0, 0, 0, 0];
   for (const each of rollouts) {
     const count = each.frames.length;
     const part = await Tensor.from(Float32Array.from(advantages.subarray(at, at + count)), [count]);
+    const byFrame = frameAdvantages && (await frameRows(each, frameAdvantages.slice(at, at + count), frameStacking));
     at += count;
-    const mask = await lossMask(each, model.config.frameStacking);
+    const mask = await lossMask(each, frameStacking);
     const weight = count / advantages.length;
     const result = await model.lossBackward(each.batch, {
       kind: 'policy',
       advantages: part,
+      ...(byFrame && { frameAdvantages: byFrame }),
       mask,
       sampling,
       algorithm: config.algorithm,
@@ -191,7 +215,7 @@ async function learn(
     gap = Math.max(gap, await largestGap(each, result.logprobs));
     loss += weight * result.loss;
     outside += result.stats.outsideSupport ?? 0;
-    disposeTensors(each.batch, each, result, { part, mask });
+    disposeTensors(each.batch, each, result, { part, mask, ...(byFrame && { byFrame }) });
   }
   return { 'policy/loss': loss, 'policy/logprobGap': gap, 'policy/outsideSupport': outside };
 }

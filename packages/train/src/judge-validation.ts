@@ -1,7 +1,7 @@
 import { wavTensors } from '@align2speak/codec';
 import { equalErrorRate } from '@align2speak/evaluate';
 import type { Judge } from '@align2speak/native';
-import { editDistance, segmentsOf } from '@align2speak/rewards';
+import { align, segmentsOf } from '@align2speak/rewards';
 import { disposeTensors } from '@align2speak/tts';
 import type { JudgeSpeech } from './judge-speech.js';
 
@@ -71,7 +71,7 @@ async function transcriptionErrors(
       const reference = segmentsOf(ipa);
       for (const key of ['all', lang]) {
         const count = counts.get(key) ?? { errors: 0, length: 0 };
-        count.errors += editDistance(text, reference);
+        count.errors += align(text, reference).errors;
         count.length += reference.length;
         counts.set(key, count);
       }

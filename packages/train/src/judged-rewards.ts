@@ -6,6 +6,7 @@ import {
   loadReward,
   measurePace,
   openJudge,
+  type Parts,
   paceReward,
   qualityReward,
   type Reference,
@@ -14,7 +15,7 @@ import {
   scoreAll,
   ssimReward,
 } from '@align2speak/rewards';
-import { type AdvantageInput, type Advantages, composeAdvantages, piecewiseLinear } from '@align2speak/rl';
+import { type AdvantageInput, type Advantages, type Credit, composeAdvantages, piecewiseLinear } from '@align2speak/rl';
 import { z } from 'zod';
 import type { Metrics } from './run.js';
 
@@ -31,6 +32,12 @@ export const rewardSetting = z.strictObject({
   weight: z.number().min(0).default(0).describe('0: watched, never rewarded.'),
   worst: z.number().optional().describe('Value that earns 0; default the worse end of its range.'),
   best: z.number().optional().describe('Value that earns 1; default the better end of its range.'),
+  credit: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('Of the weight: what goes to the frames that earned it, where the reward knows them (cer does).'),
 });
 
 export type RewardSetting = z.infer<typeof rewardSetting>;
@@ -107,7 +114,10 @@ export class JudgedRewards {
    *
    * @throws DataError where a weighted reward has no value to measure its mean from.
    */
-  advantages(values: Values, settings: Omit<AdvantageInput, 'rewards' | 'weights'>): Advantages {
+  advantages(
+    { values, parts }: Pick<Scores, 'values' | 'parts'>,
+    settings: Omit<AdvantageInput, 'rewards' | 'weights' | 'credits'>,
+  ): Advantages {
     const rewards: Record<string, Float64Array> = {};
     const weights: Record<string, number> = {};
     for (const { reward, setting } of this.#rewards) {
@@ -124,7 +134,25 @@ export class JudgedRewards {
       const mean = found ?? (worst + best) / 2;
       rewards[name] = values[name]!.map((value) => piecewiseLinear(value, { worst, mean, best }));
     }
-    return composeAdvantages({ rewards, weights, ...settings });
+    const credits = this.#credits(parts);
+    return composeAdvantages({ rewards, weights, ...settings, ...(credits && { credits }) });
+  }
+
+  /** @throws ConfigError where a reward is to credit frames, and does not know them. */
+  #credits(parts: Scores['parts']): Record<string, Credit> | undefined {
+    const credits: Record<string, Credit> = {};
+    for (const { reward, setting } of this.#rewards) {
+      if (setting.credit === 0 || setting.weight === 0) continue;
+      const known = parts[reward.name];
+      if (!known) {
+        const expected = 'a reward that says where in a sample it was earned';
+        throw new ConfigError({ where: 'rewards', what: `credit of ${reward.name}`, expected, got: 'none' });
+      }
+      const sign = reward.direction === 'higher' ? 1 : -1;
+      const better = (each: Parts) => ({ values: each.values.map((value) => sign * value), places: each.places });
+      credits[reward.name] = { share: setting.credit, parts: known.map((each) => each && better(each)) };
+    }
+    return Object.keys(credits).length > 0 ? credits : undefined;
   }
 
   /** Weighted mean of the rewards as given, on one scale where lower is better, to pick a best model by. */

@@ -51,18 +51,33 @@ export async function rollOut(
   return result;
 }
 
-/**
- * Frames that take part in the loss, `[B, T']`: all, but not the end that a cut-off sample never drew.
- *
- * @param frameStacking frames of a decoder step; T' is the longest sample with its end, in whole steps
- */
-export async function lossMask({ frames, truncated, batch }: Rollouts, frameStacking: number): Promise<Tensor> {
-  const width = frameStacking * (Math.floor(batch.codes.shape[2]! / frameStacking) + 1);
+/** Frames of a scored batch: of the longest sample with its end, in whole decoder steps. */
+const scoredFrames = ({ batch }: Rollouts, frameStacking: number) =>
+  frameStacking * (Math.floor(batch.codes.shape[2]! / frameStacking) + 1);
+
+/** Frames that take part in the loss, `[B, T']`: all, but not the end that a cut-off sample never drew. */
+export async function lossMask(rollouts: Rollouts, frameStacking: number): Promise<Tensor> {
+  const { frames, truncated } = rollouts;
+  const width = scoredFrames(rollouts, frameStacking);
   const mask = new Int32Array(frames.length * width).fill(1);
   truncated.forEach((cut, b) => {
     if (cut) mask[b * width + frames[b]!] = 0;
   });
   return Tensor.from(mask, [frames.length, width]);
+}
+
+/** A number for each frame of each sample as `[B, T']`, 0 for the end and beyond. */
+export async function frameRows(
+  rollouts: Rollouts,
+  rows: readonly Float64Array[],
+  frameStacking: number,
+): Promise<Tensor> {
+  const width = scoredFrames(rollouts, frameStacking);
+  const values = new Float32Array(rows.length * width);
+  rows.forEach((row, b) => {
+    values.set(row, b * width);
+  });
+  return Tensor.from(values, [rows.length, width]);
 }
 
 /** Largest difference between a token's log-probability when it was drawn and when it is learnt from, the ending frame's included. */

@@ -38,7 +38,7 @@ async function firstStep(changes: object) {
   const errors = vi.spyOn(console, 'error').mockReturnValue();
   try {
     const { metrics, skip } = await stage.step(0, new Phases(), true);
-    const grads: Record<string, Float32Array> = {};
+    const grads: Grads = {};
     for (const [name, tensor] of Object.entries(await stage.model.gradients()))
       grads[name] = (await tensor.toArray()) as Float32Array;
     return { metrics, skip, grads, said: errors.mock.calls.flat().join('\n') };
@@ -49,11 +49,12 @@ async function firstStep(changes: object) {
   }
 }
 
-const isZero = (grads: Record<string, Float32Array>) =>
-  Object.values(grads).every((grad) => grad.every((value) => value === 0));
+type Grads = Record<string, Float32Array>;
+
+const isZero = (grads: Grads) => Object.values(grads).every((grad) => grad.every((value) => value === 0));
 
 /** Largest difference of two sets of gradients, as a share of the largest gradient. */
-function distance(a: Record<string, Float32Array>, b: Record<string, Float32Array>): number {
+function distance(a: Grads, b: Grads): number {
   let [most, gap] = [0, 0];
   for (const [name, grad] of Object.entries(a))
     grad.forEach((value, i) => {
@@ -214,8 +215,41 @@ describe('rewards', () => {
   });
 });
 
-it('how prompts are cut into chunks changes neither samples nor advantages', async () => {
-  const rewards = [{ use: plugIn('loudness', loudness), weight: 1 }];
+/** The loudness of each quarter of a sample, and where it is. */
+const located = `const scores = await (async () => { ${loudness} })();
+  const places = Float64Array.of(0.125, 0.375, 0.625, 0.875);
+  const quarter = (wav, q) => wav.slice((q * wav.length) / 4, ((q + 1) * wav.length) / 4).reduce((s, x) => s + Math.abs(x), 0) / wav.length;
+  return { scores, parts: wavs.map((wav) => ({ values: places.map((_, q) => quarter(wav, q)), places })) };`;
+
+describe('credit of frames', () => {
+  it('takes the place of that of whole samples, as far as its share goes', async () => {
+    const use = plugIn('located', located);
+    const steps = await Promise.all([0, 0.5, 1].map((credit) => firstStep({ rewards: [{ use, weight: 1, credit }] })));
+    const [none, half, all] = steps.map(({ grads }) => grads) as [Grads, Grads, Grads];
+    expect(isZero(all)).toBe(false);
+    expect(distance(none, all)).toBeGreaterThan(0.01);
+    const mean = Object.fromEntries(
+      Object.entries(none).map(([name, grad]) => [name, grad.map((value, i) => (value + all[name]![i]!) / 2)]),
+    );
+    expect(distance(mean, half)).toBeLessThan(1e-4);
+    expect(steps.map(({ metrics }) => metrics.reward)).toEqual(new Array(3).fill(steps[0]!.metrics.reward));
+  });
+
+  it('is refused for a reward that does not know where it was earned', async () => {
+    const rewards = [{ use: plugIn('everywhere', seconds), weight: 1, credit: 0.5 }];
+    await expect(firstStep({ rewards })).rejects.toThrow(/credit of everywhere: expected a reward that says where/);
+  });
+
+  it('a plug-in with too few parts has failed on all of its samples', async () => {
+    const use = plugIn('few', 'return { scores: new Float64Array(wavs.length), parts: [] };');
+    const { metrics, said } = await firstStep({ rewards: [...configsOf(project).grpo.rewards, { use }] });
+    expect(metrics['failed/few']).toBe(12);
+    expect(said).toContain('few: score: expected parts of 4 samples, got 0');
+  });
+});
+
+it.each([0, 1])('how prompts are cut into chunks changes neither samples nor advantages, credit %d', async (credit) => {
+  const rewards = [{ use: plugIn(`loudness-${credit}`, located), name: 'loudness', weight: 1, credit }];
   const [one, two, three] = [
     await firstStep({ rewards, promptsPerChunk: 1 }),
     await firstStep({ rewards, promptsPerChunk: 2 }),
