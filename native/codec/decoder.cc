@@ -103,15 +103,18 @@ void Decoder::each_conv(F&& f) const {
   plain(post_conv_);
 }
 
-void Decoder::start(Context ctx, DecoderState& state, int64_t B) const {
+void Decoder::start(Context ctx, DecoderState& state, int64_t B, const DecoderState* like) const {
   state.arena.reset();
   state.B = B;
+  if (like) state.weights = like->weights;
   each_conv([&](const NormConv& c, int64_t channels, int64_t context) {
     const size_t at = static_cast<size_t>(c.index);
-    if (state.weights.size() <= at) state.weights.resize(at + 1), state.contexts.resize(at + 1);
+    if (state.weights.size() <= at) state.weights.resize(at + 1);
+    if (state.contexts.size() <= at) state.contexts.resize(at + 1);
     const Tensor& v = c.v->value;
     state.contexts[at] = new_tensor(state.arena, v.dtype, {B, channels, context});
     fill_zero(state.contexts[at]);
+    if (like) return;
     state.weights[at] = new_tensor(state.arena, v.dtype, v.shape());
     ScratchScope scope(ctx.scratch);
     Tape tape(ctx, ctx.scratch, Tape::Mode::infer);

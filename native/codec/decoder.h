@@ -22,8 +22,8 @@ class Decoder {
    *  @throws Data when a sample before the limiter is not finite. */
   Var* forward(Tape& tape, Var* x, const Tensor& frames, DecoderState* state = nullptr) const;
 
-  /** Silence before the first frame of B streams. */
-  void start(Context ctx, DecoderState& state, int64_t B) const;
+  /** Silence before the first frame of B streams; weights are those of `like` where it is given, which must outlive the state. */
+  void start(Context ctx, DecoderState& state, int64_t B, const DecoderState* like = nullptr) const;
   /** Stream b starts anew. */
   void restart(DecoderState& state, int64_t b) const;
 

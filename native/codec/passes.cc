@@ -1,13 +1,15 @@
 #include "codec/passes.h"
 
 #include <algorithm>
+#include <atomic>
+#include <numeric>
 
 #include "codec/stream.h"
 
 namespace a2s {
 namespace {
 
-constexpr int64_t kPortion = 16;  // frames decoded at a time: bounds the memory of activations, and keeps them in the caches
+constexpr int64_t kPortion = 32;  // frames decoded at a time: bounds the memory of activations, and keeps them in the caches
 
 /** Counts of valid elements of B items, each in 0 .. most; all `most` when there is no tensor. */
 std::vector<int64_t> counts_of(const Tensor& counts, const char* name, int64_t B, int64_t most) {
@@ -64,21 +66,38 @@ Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& cod
   const Tensor wav = new_tensor(pass.arena, codec.dtype(), {B, T * hop});
   fill_zero(wav);
   if (B == 0) return wav;
-  CodecStream stream(pass.ctx, codec, 1);
   const int64_t width = static_cast<int64_t>(size_of(wav.dtype));
-  for (int64_t b = 0; b < B; ++b) {
+  auto decode_item = [&](CodecStream& stream, Context ctx, int64_t b) {
     stream.restart(0);
     for (int64_t t = 0; t < counts[static_cast<size_t>(b)]; t += kPortion) {
       const int64_t n = std::min(kPortion, counts[static_cast<size_t>(b)] - t);
-      ScratchScope scope(pass.arena);
-      Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+      ScratchScope scope(ctx.scratch);
+      Tape tape(ctx, ctx.scratch, Tape::Mode::infer);
       tape.cancel = pass.cancel;
       const Tensor part = tape.alloc(DType::i32, {1, G, n});
       for (int64_t g = 0; g < G; ++g) std::copy_n(codes.as<int32_t>() + (b * G + g) * T + t, n, part.as<int32_t>() + g * n);
       const Tensor piece = stream.feed(tape, part);
       std::memcpy(static_cast<char*>(wav.data) + (b * T + t) * hop * width, piece.data, piece.bytes());
     }
+  };
+  CodecStream first(pass.ctx, codec, 1);
+  const int64_t lanes = std::min<int64_t>(pass.ctx.pool.threads(), B);
+  if (lanes == 1) {
+    for (int64_t b = 0; b < B; ++b) decode_item(first, {pass.ctx.pool, pass.arena}, b);
+    return wav;
   }
+  // Each thread decodes items of its own, the longest first: nothing to wait for between operators.
+  std::vector<int64_t> order(static_cast<size_t>(B));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t x, int64_t y) { return counts[static_cast<size_t>(x)] > counts[static_cast<size_t>(y)]; });
+  std::atomic<size_t> next{0};
+  pass.ctx.pool.run(lanes, [&](int64_t) {
+    thread_local Arena arena;  // kept, so that a thread asks for memory once
+    const Context ctx{pass.ctx.pool, arena};
+    CodecStream stream(ctx, first);
+    for (size_t i = next++; i < order.size(); i = next++) decode_item(stream, ctx, order[i]);
+  });
   return wav;
 }
 

@@ -7,6 +7,10 @@ CodecStream::CodecStream(Context ctx, const Codec& codec, int64_t streams) : cod
   codec.decoder().start(ctx, state_, streams);
 }
 
+CodecStream::CodecStream(Context ctx, const CodecStream& like) : codec_(like.codec_) {
+  codec_.decoder().start(ctx, state_, 1, &like.state_);
+}
+
 Tensor CodecStream::feed(Tape& tape, const Tensor& codes) {
   if (codes.dtype != DType::i32 || codes.rank != 3 || codes.dims[0] != streams() || codes.dims[2] < 1)
     fail_shape("codec stream: codes: expected i32 [" + std::to_string(streams()) + ", G, at least 1], got " +

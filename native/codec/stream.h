@@ -13,6 +13,8 @@ class CodecStream {
   /** `streams` decodings side by side, each before its first frame. Weights are folded here: later changes of the codec's
    *  parameters do not reach the stream. The codec must outlive it. */
   CodecStream(Context ctx, const Codec& codec, int64_t streams);
+  /** One more decoding with the weights of `like`, which must outlive it. */
+  CodecStream(Context ctx, const CodecStream& like);
 
   int64_t streams() const { return state_.B; }
   /** Bytes of weights and state. */

@@ -1,5 +1,8 @@
-// Written for few channels a group, as in grouped up-sampling: outputs of one phase (u + trim_left) mod stride see the
-// same taps, so that each is a sum of scaled, shifted input lines.
+// Written for few channels a group, as in grouped up-sampling. Forward: an input adds its taps to so many neighbouring
+// outputs. Backward: outputs of one phase (u + trim_left) mod stride see the same taps, so that gradients are products
+// of shifted lines.
+#include <cstring>
+
 #include "core/simd.h"
 #include "ops/conv/conv_shape.h"
 
@@ -45,24 +48,57 @@ A2S_INLINE double dot_of(const T* x, const T* y, int64_t n) {
 A2S_CLONES double dot(const float* x, const float* y, int64_t n) { return dot_of(x, y, n); }
 double dot(const double* x, const double* y, int64_t n) { return dot_of(x, y, n); }
 
+/** y[i * stride + p] += x[i] * w[p] for i < n, p < taps <= stride. */
+template <class T>
+void spread_any(T* y, const T* x, const T* w, int64_t n, int64_t stride, int64_t taps) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t p = 0; p < taps; ++p) y[i * stride + p] += x[i] * w[p];
+}
+template <int S>
+A2S_INLINE void spread_of(float* y, const float* x, const float* w, int64_t n) {
+  typedef float Taps __attribute__((vector_size(S * sizeof(float))));
+  Taps taps, sum;
+  std::memcpy(&taps, w, sizeof taps);
+  for (int64_t i = 0; i < n; ++i) {
+    std::memcpy(&sum, y + i * S, sizeof sum);
+    sum += x[i] * taps;
+    std::memcpy(y + i * S, &sum, sizeof sum);
+  }
+}
+A2S_CLONES void spread4(float* y, const float* x, const float* w, int64_t n) { spread_of<4>(y, x, w, n); }
+A2S_CLONES void spread8(float* y, const float* x, const float* w, int64_t n) { spread_of<8>(y, x, w, n); }
+
+void spread(float* y, const float* x, const float* w, int64_t n, int64_t stride, int64_t taps) {
+  if (taps == 8 && stride == 8) spread8(y, x, w, n);
+  else if (taps == 4 && stride == 4) spread4(y, x, w, n);
+  else spread_any(y, x, w, n, stride, taps);
+}
+void spread(double* y, const double* x, const double* w, int64_t n, int64_t stride, int64_t taps) {
+  spread_any(y, x, w, n, stride, taps);
+}
+
 template <class T>
 void forward(Call& c) {
   const TransposeShape s = transpose_shape(c);
   const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *bias = c.in[2] ? c.in[2].as<T>() : nullptr;
   T* y = c.out[0].as<T>();
-  const int64_t V = (s.To + s.trim + s.stride - 1) / s.stride;  // positions of a phase
-  each_task<T>(c.ctx, s.B * s.O, V, [&](int64_t task, T* sums) {
+  const int64_t V = (s.To + s.trim + s.stride - 1) / s.stride;  // outputs v * stride - trim + p, p < stride, of each v < V
+  const int64_t block = std::max<int64_t>(1, 4096 / s.stride);  // whose outputs stay in the L1 cache
+  each_task<T>(c.ctx, s.B * s.O, block * s.stride, [&](int64_t task, T* sums) {
     const int64_t b = task / s.O, o = task % s.O, length = s.length(b);
     T* line = y + task * s.To;
-    for (int64_t p = 0; p < s.stride; ++p) {
-      std::fill_n(sums, V, bias ? bias[o] : T(0));
+    for (int64_t v0 = 0; v0 < V; v0 += block) {
+      const int64_t count = std::min(block, V - v0), first = v0 * s.stride - s.trim;
+      std::fill_n(sums, count * s.stride, bias ? bias[o] : T(0));
       for (int64_t ch = o / s.Og * s.Cg; ch < (o / s.Og + 1) * s.Cg; ++ch)
-        for (int64_t q = 0; p + q * s.stride < s.k; ++q) {
-          add_scaled(sums + q, x + (b * s.C + ch) * s.T, w[(ch * s.Og + o % s.Og) * s.k + p + q * s.stride],
-                     std::min(s.T, V - q));
+        for (int64_t q = 0; q * s.stride < s.k; ++q) {
+          const int64_t begin = std::max(v0, q), end = std::min(v0 + count, s.T + q);
+          if (begin < end)
+            spread(sums + (begin - v0) * s.stride, x + (b * s.C + ch) * s.T + begin - q,
+                   w + (ch * s.Og + o % s.Og) * s.k + q * s.stride, end - begin, s.stride, std::min(s.stride, s.k - q * s.stride));
         }
-      for (int64_t v = 0, u = p - s.trim; v < V && u < length; ++v, u += s.stride)
-        if (u >= 0) line[u] = sums[v];
+      const int64_t from = std::max<int64_t>(first, 0), to = std::min(first + count * s.stride, length);
+      if (from < to) std::copy_n(sums + from - first, to - from, line + from);
     }
     std::fill(line + length, line + s.To, T(0));
   });

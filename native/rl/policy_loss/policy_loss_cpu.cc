@@ -184,7 +184,7 @@ void check_values(const Call& c) {
     for (int64_t i = 0; i < c.in[input].size(); ++i)
       if (!std::isfinite(A[i]))
         fail(ErrorCode::Data, std::string("policy_loss: ") + c.op.inputs[static_cast<size_t>(input)].name + ": sample " +
-                                  std::to_string(i / each) + ": expected finite numbers, got " + std::to_string(A[i]));
+                                  std::to_string(i / each) + ": expected a finite number, got " + std::to_string(A[i]));
   }
 }
 
