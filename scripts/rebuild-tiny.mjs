@@ -13,16 +13,30 @@ process.chdir(root);
 const recipes = 'packages/train/recipes/tiny';
 const cli = 'packages/cli/bin/align2speak.js';
 
-/** Name, command of the command line, and what becomes of the run. Later ones need what earlier ones install. */
+const judge = (recipe, ...set) => ({ command: ['judge', 'train'], recipe, set, install: installJudge });
+/** A recogniser of another language than its recipe's, with fewer channels: all models together stay below 20 MB. */
+const recogniserOf = (lang, recipe, channels) =>
+  judge(
+    recipe,
+    `train=[corpus/train/${lang}.jsonl, corpus/judges/${lang}.jsonl]`,
+    `validation=[corpus/validation/${lang}.jsonl]`,
+    `model.channels=${channels}`,
+  );
+
+/** Name, command of the command line, its recipe and settings over it, and what becomes of the run. Later ones need what earlier ones install. */
 const models = {
-  codec: { command: ['codec', 'train'], install: installFolder },
-  'multilingual-recogniser': { command: ['judge', 'train'], install: installJudge },
-  recogniser: { command: ['judge', 'train'], install: installJudge },
-  'held-out-recogniser': { command: ['judge', 'train'], install: installJudge },
-  speaker: { command: ['judge', 'train'], install: installJudge },
-  'held-out-speaker': { command: ['judge', 'train'], install: installJudge },
-  quality: { command: ['judge', 'train'], install: installJudge },
-  base: { command: ['pretrain'], install: installFolder },
+  codec: { command: ['codec', 'train'], recipe: 'codec', set: [], install: installFolder },
+  'multilingual-recogniser': judge('multilingual-recogniser'),
+  'recogniser-pt': judge('recogniser'),
+  'held-out-recogniser-pt': judge('held-out-recogniser'),
+  'recogniser-pl': recogniserOf('pl', 'recogniser', 128),
+  'held-out-recogniser-pl': recogniserOf('pl', 'held-out-recogniser', 104),
+  'recogniser-hi': recogniserOf('hi', 'recogniser', 128),
+  'held-out-recogniser-hi': recogniserOf('hi', 'held-out-recogniser', 104),
+  speaker: judge('speaker'),
+  'held-out-speaker': judge('held-out-speaker'),
+  quality: judge('quality'),
+  base: { command: ['pretrain'], recipe: 'base', set: [], install: installFolder },
 };
 
 function align2speak(args) {
@@ -81,7 +95,9 @@ if (!installOnly) {
 for (const name of chosen.length > 0 ? chosen : Object.keys(models)) {
   const run = join('runs', 'tiny', name);
   const resume = existsSync(join(run, 'checkpoints')) ? ['--resume'] : [];
-  const config = join(recipes, `${name}.yaml`);
-  if (!installOnly) align2speak([...models[name].command, '--config', config, '--out', run, ...resume]);
-  await models[name].install(name, run);
+  const { command, recipe, set, install } = models[name];
+  const settings = set.flatMap((setting) => ['--set', setting]);
+  const config = join(recipes, `${recipe}.yaml`);
+  if (!installOnly) align2speak([...command, '--config', config, ...settings, '--out', run, ...resume]);
+  await install(name, run);
 }

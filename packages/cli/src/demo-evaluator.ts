@@ -19,7 +19,7 @@ import type { Codec } from '@align2speak/native';
 import type { Summary } from '@align2speak/report';
 import { Progress } from '@align2speak/train';
 import { loadTts } from '@align2speak/tts';
-import { type DemoSizes, type StageName, shipped, sourceLanguages } from './demo-plan.js';
+import { type DemoSizes, judgesOf, type StageName, shipped, sourceLanguages } from './demo-plan.js';
 
 type StageRow = Summary['stages'][number];
 type Sample = NonNullable<Summary['samples']>[number];
@@ -80,7 +80,7 @@ export class Evaluator {
 
   static async open(folder: string, lang: string, sizes: DemoSizes): Promise<Evaluator> {
     await mkdir(join(folder, 'evaluations'), { recursive: true });
-    const panel = await openPanel(shipped.judges);
+    const panel = await openPanel(judgesOf(lang));
     const codec = await loadCodec(shipped.codec);
     const prompts = await loadTestSet(testSet(lang, sizes.items));
     return new Evaluator({ folder, sizes, codec, panel, prompts });

@@ -35,18 +35,24 @@ export const shipped = {
   codec: 'models/tiny/codec',
   base: 'models/tiny/base',
   multilingualRecogniser: 'models/tiny/multilingual-recogniser.onnx',
-  judges: {
-    recogniser: 'models/tiny/recogniser.onnx',
-    heldOutRecogniser: 'models/tiny/held-out-recogniser.onnx',
-    speaker: 'models/tiny/speaker.onnx',
-    heldOutSpeaker: 'models/tiny/held-out-speaker.onnx',
-    quality: 'models/tiny/quality.onnx',
-  },
 } as const;
 
+/** Languages that the base model never heard, and that recognisers are shipped for. */
+export const targetLanguages = ['pt', 'pl', 'hi'] as const;
+
+/** The shipped judges of a target language. */
+export const judgesOf = (lang: string) => ({
+  recogniser: `models/tiny/recogniser-${lang}.onnx`,
+  heldOutRecogniser: `models/tiny/held-out-recogniser-${lang}.onnx`,
+  speaker: 'models/tiny/speaker.onnx',
+  heldOutSpeaker: 'models/tiny/held-out-speaker.onnx',
+  quality: 'models/tiny/quality.onnx',
+});
+
 /** @throws DataError naming the first shipped file that is not there, and the command that makes it. */
-export function checkShipped(): void {
-  for (const path of [shipped.codec, shipped.base, shipped.multilingualRecogniser, ...Object.values(shipped.judges)]) {
+export function checkShipped(languages: readonly string[]): void {
+  const judges = languages.flatMap((lang) => Object.values(judgesOf(lang)));
+  for (const path of [...Object.values(shipped), ...judges]) {
     if (existsSync(path)) continue;
     const hint = 'run it at the root of the checkout; npm run rebuild-tiny makes the models from nothing';
     throw new DataError({ where: 'demo', what: path, expected: 'a shipped model', got: 'no such file', hint });
@@ -94,8 +100,7 @@ export class TrainingPlans {
   grpo(init: string, name: string): TrainingPlan {
     const paired = init !== shipped.base;
     return this.#plan('grpo', name, [
-      ...this.#prompts(init),
-      `rewards=${this.#rewards(paired ? `${this.#lang}.small` : 'es')}`,
+      ...this.#prompts(init, paired ? `${this.#lang}.small` : 'es'),
       `steps=${this.#sizes.grpoSteps}`,
     ]);
   }
@@ -103,8 +108,7 @@ export class TrainingPlans {
   /** As many samples as GRPO judges, all made before the first update. */
   dpo(init: string): TrainingPlan {
     return this.#plan('dpo', 'dpo', [
-      ...this.#prompts(init),
-      `rewards=${this.#rewards(`${this.#lang}.small`)}`,
+      ...this.#prompts(init, `${this.#lang}.small`),
       `pairPrompts=${12 * this.#sizes.grpoSteps}`,
     ]);
   }
@@ -114,22 +118,16 @@ export class TrainingPlans {
     return { stage, out, config: recipe(stage), set: [...set, `seed=${this.#seed}`] };
   }
 
-  #prompts(init: string): string[] {
+  /** The model, the texts, and the judges of the language in their places of the recipe. */
+  #prompts(init: string, recordings: string): string[] {
+    const { recogniser, heldOutRecogniser } = judgesOf(this.#lang);
     return [
       `init=${init}`,
       `texts=[corpus/train/${this.#lang}.texts.jsonl]`,
       `validation=[corpus/validation/${this.#lang}.jsonl]`,
+      `rewards.0.judge=${recogniser}`,
+      `rewards.3.recordings=corpus/train/${recordings}.jsonl`,
+      `rewards.4.judge=${heldOutRecogniser}`,
     ];
-  }
-
-  #rewards(recordings: string): string {
-    const { recogniser, heldOutRecogniser, speaker, quality } = shipped.judges;
-    return list([
-      `{use: cer, judge: ${recogniser}, weight: 0.45}`,
-      `{use: ssim, judge: ${speaker}, weight: 0.45, worst: 0}`,
-      `{use: quality, judge: ${quality}, weight: 0.1}`,
-      `{use: pace, recordings: corpus/train/${recordings}.jsonl, weight: 0.1}`,
-      `{use: cer, name: cerHeldOut, judge: ${heldOutRecogniser}}`,
-    ]);
   }
 }

@@ -10,15 +10,16 @@ import { checkShipped, demoSizes, type StageName, shipped, type TrainingPlan, Tr
 
 export interface DemoOptions {
   out: string;
-  /** Also GRPO without fine-tuning, DPO, longer fine-tuning, and further languages. */
+  /** Also GRPO without fine-tuning, DPO and longer fine-tuning, in the first language. */
   full: boolean;
+  /** Each is adapted to from the base model. */
   languages: readonly string[];
   seed: number;
 }
 
 /** Adapts the shipped base model to a language it never heard, and writes `runs/demo/` with a report. */
 export async function runDemo(options: DemoOptions): Promise<Summary> {
-  checkShipped();
+  checkShipped(options.languages);
   const demo = new Demo(options);
   await demo.prepare();
   const results: Record<string, LanguageResults> = {};
@@ -97,7 +98,7 @@ class Demo {
       await run('fine-tune', plans.fineTune(), 'best');
       const fineTuned = trained.get('fine-tune')!;
       await run('fine-tune+grpo', plans.grpo(fineTuned, 'fine-tune+grpo'), 'last');
-      if (this.#options.full) {
+      if (this.#options.full && lang === this.#options.languages[0]) {
         const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
         const steps = Math.round(demoSizes.fineTuneSteps * (1 + Math.min(10, ratio)));
         await run('fine-tune-longer', plans.fineTune(steps, 'fine-tune-longer'), 'best');

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadConfig, stages } from '@align2speak/train';
 import { describe, expect, it } from 'vitest';
-import { demoSizes, shipped, type TrainingPlan, TrainingPlans } from '../src/demo-plan.js';
+import { demoSizes, judgesOf, shipped, type TrainingPlan, TrainingPlans, targetLanguages } from '../src/demo-plan.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const plans = new TrainingPlans('runs/demo/pt', 'pt', { sizes: demoSizes, seed: 5 });
@@ -26,12 +26,16 @@ describe('trainings of the demo', () => {
   });
 
   it('reward what the held-out judges do not hear', async () => {
-    const { rewards } = (await load(plans.grpo('runs/x/best', 'grpo'))) as {
-      rewards: { judge?: string; weight: number }[];
-    };
-    const heldOut = rewards.filter(({ judge }) => judge?.includes('held-out'));
-    expect(heldOut.map(({ weight }) => weight)).toEqual([0]);
-    expect(rewards.filter(({ weight }) => weight > 0)).toHaveLength(4);
+    for (const lang of targetLanguages) {
+      const own = new TrainingPlans('runs/demo', lang, { sizes: demoSizes, seed: 1 });
+      for (const plan of [own.grpo('runs/x/best', 'grpo'), own.dpo('runs/x/best')]) {
+        const { rewards } = (await load(plan)) as { rewards: { use: string; judge?: string; weight: number }[] };
+        const { recogniser, heldOutRecogniser, speaker, quality } = judgesOf(lang);
+        expect(rewards.filter(({ weight }) => weight === 0).map(({ judge }) => judge)).toEqual([heldOutRecogniser]);
+        const rewarding = rewards.filter(({ weight }) => weight > 0).map(({ use, judge }) => [use, judge]);
+        expect(Object.fromEntries(rewarding)).toEqual({ cer: recogniser, ssim: speaker, quality, pace: undefined });
+      }
+    }
   });
 });
 
