@@ -27,7 +27,7 @@ export const demoSizes: DemoSizes = {
   sourceItems: 20,
   seeds: [1, 2, 3],
   fineTuneSteps: 400,
-  grpoSteps: 70,
+  grpoSteps: 75,
 };
 
 /** The shipped models. */
@@ -97,12 +97,9 @@ export class TrainingPlans {
   }
 
   /** Texts without audio. Without fine-tuning not even the speaking rate of the target is known: that of Spanish stands in. */
-  grpo(init: string, name: string): TrainingPlan {
+  grpo(init: string, name: string, steps = this.#sizes.grpoSteps): TrainingPlan {
     const paired = init !== shipped.base;
-    return this.#plan('grpo', name, [
-      ...this.#prompts(init, paired ? `${this.#lang}.small` : 'es'),
-      `steps=${this.#sizes.grpoSteps}`,
-    ]);
+    return this.#plan('grpo', name, [...this.#prompts(init, paired ? `${this.#lang}.small` : 'es'), `steps=${steps}`]);
   }
 
   /** As many samples as GRPO judges, all made before the first update. */

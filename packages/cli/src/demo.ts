@@ -99,12 +99,16 @@ class Demo {
       const fineTuned = trained.get('fine-tune')!;
       await run('fine-tune+grpo', plans.grpo(fineTuned, 'fine-tune+grpo'), 'last');
       if (this.#options.full && lang === this.#options.languages[0]) {
+        // Either alone, for as long as both.
         const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
-        const steps = Math.round(demoSizes.fineTuneSteps * (1 + Math.min(10, ratio)));
-        await run('fine-tune-longer', plans.fineTune(steps, 'fine-tune-longer'), 'best');
+        const [fineTuneSteps, grpoSteps] = [
+          Math.round(demoSizes.fineTuneSteps * (1 + Math.min(10, ratio))),
+          Math.round(demoSizes.grpoSteps * (1 + Math.min(10, 1 / ratio))),
+        ];
+        await run('fine-tune-longer', plans.fineTune(fineTuneSteps, 'fine-tune-longer'), 'best');
         const longer = trained.get('fine-tune-longer')!;
         await run('fine-tune-longer+grpo', plans.grpo(longer, 'fine-tune-longer+grpo'), 'last');
-        await run('grpo', plans.grpo(shipped.base, 'grpo'), 'last');
+        await run('grpo', plans.grpo(shipped.base, 'grpo', grpoSteps), 'last');
         await run('dpo', plans.dpo(fineTuned), 'last');
       }
       for (const [stage, model] of trained) await timed(`${stage}/evaluate`, () => evaluator.test(stage, model));

@@ -123,11 +123,22 @@ async function scoresOf(reward: Reward, batch: RewardBatch): Promise<Scored> {
   if (parts && parts.length !== count)
     return none(`${reward.name}: score: expected parts of ${count} samples, got ${parts.length}`);
   const [least, most] = reward.range;
-  const isValue = (value: number) => value >= least && value <= most;
-  const bad = found.findIndex((value) => !isValue(value));
-  const scores = Array.from(found, (value) => (isValue(value) ? value : Number.NaN));
-  const where = parts && { parts };
-  if (bad < 0) return { scores, ...where, failed: undefined };
-  const first = `${reward.name}: sample ${bad}: expected ${least} to ${most}, got ${found[bad]}`;
-  return { scores, ...where, failed: { count: scores.filter(Number.isNaN).length, first } };
+  const faults = Array.from(found, (value, i) => {
+    if (!(value >= least && value <= most)) return `expected ${least} to ${most}, got ${value}`;
+    return parts && !areUsable(parts[i]) ? 'expected parts with as many finite places as values' : undefined;
+  });
+  const scores = faults.map((fault, i) => (fault === undefined ? (found as Float64Array)[i]! : Number.NaN));
+  const bad = faults.findIndex((fault) => fault !== undefined);
+  const failed =
+    bad < 0
+      ? undefined
+      : { count: faults.filter((fault) => fault).length, first: `${reward.name}: sample ${bad}: ${faults[bad]}` };
+  return { scores, ...(parts && { parts }), failed };
+}
+
+function areUsable(parts: Parts | undefined): boolean {
+  const { values, places } = parts ?? {};
+  if (!(values instanceof Float64Array && places instanceof Float64Array) || values.length !== places.length)
+    return false;
+  return values.every(Number.isFinite) && places.every(Number.isFinite);
 }

@@ -104,6 +104,19 @@ describe('scoreAll', () => {
       3,
       /expected parts of 3 samples, got 0/,
     ],
+    [
+      'gives parts that are none',
+      async () => {
+        const parts = { values: Float64Array.of(1), places: Float64Array.of(0.5) };
+        return {
+          scores: Float64Array.of(1, 1, 1),
+          parts: [parts, { ...parts, places: Float64Array.of(Number.NaN) }, {}],
+        } as never;
+      },
+      Float64Array.of(1, Number.NaN, Number.NaN),
+      2,
+      /x: sample 1: expected parts with as many finite places as values/,
+    ],
     ['gives nothing', async () => undefined as never, all, 3, /got undefined/],
     [
       'gives NaN',
