@@ -1,5 +1,5 @@
 // Makes every shipped model of models/tiny from nothing: the corpus, the codec, the judges, the base model.
-//   npm run rebuild-tiny                    everything, about two hours on two cores
+//   npm run rebuild-tiny                    everything, some three hours on two cores
 //   npm run rebuild-tiny -- codec base      only these, in this order, over what is there
 //   npm run rebuild-tiny -- --install codec only puts the result of the last run into models/tiny
 import { spawnSync } from 'node:child_process';

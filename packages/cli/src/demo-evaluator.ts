@@ -42,6 +42,7 @@ const pairs: [StageName, StageName][] = [
   ['fine-tune-longer+grpo', 'zero-shot'],
   ['fine-tune+grpo', 'dpo'],
   ['grpo', 'zero-shot'],
+  ['grpo', 'fine-tune'],
 ];
 
 /** Tests the models of one language on texts and voices that none of them ever met. Finished tests are kept in files. */
