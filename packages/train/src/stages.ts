@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { configJsonSchema, writeWhole } from '@align2speak/contracts';
 import { setThreads } from '@align2speak/native';
@@ -66,6 +67,8 @@ export async function train(name: StageName, { config: file, set = [], out, resu
   const from = typeof resume === 'string' ? resume : undefined;
   const found = await run.checkpoints.verify(from);
   if (resume !== false && !found) console.error(`${out}: no checkpoint to resume from: the run begins anew`);
+  // Complete: nothing is left to do, and what a stage prepares, such as pairs, may take minutes.
+  if (found?.step === loop.steps && existsSync(join(out, 'last'))) return run.rewind(found.step);
   const opened = await open(config);
   try {
     await runStage(opened, run, loop, from);
