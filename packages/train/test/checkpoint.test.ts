@@ -134,6 +134,14 @@ it('what a killed process was writing is passed over, and removed', async () => 
   ).toEqual([]);
 });
 
+it('a complete run is resumed without what it was made from', async () => {
+  await resume();
+  renameSync(project.tts, `${project.tts}-elsewhere`);
+  onTestFinished(() => renameSync(`${project.tts}-elsewhere`, project.tts));
+  await resume();
+  expect(resultOf(out)).toEqual(whole);
+});
+
 it('a run is not overwritten, and goes on under its own configuration alone', async () => {
   const again = runQuietly('finetune', { config, out });
   await expect(again).rejects.toThrow(`${out}: --out: expected a new folder, got one with a run\nhint: add --resume`);
@@ -142,13 +150,6 @@ it('a run is not overwritten, and goes on under its own configuration alone', as
   await expect(other).rejects.toThrow(`${out}/config.json: lr: expected the value that the run began with`);
   rmSync(`${out}/config.json`);
   await expect(resume()).rejects.toThrow(`${out}/config.json: file: expected the configuration of the run, got ENOENT`);
-});
-
-it('a complete run is resumed without what it was made from', async () => {
-  renameSync(project.tts, `${project.tts}-elsewhere`);
-  onTestFinished(() => renameSync(`${project.tts}-elsewhere`, project.tts));
-  await resume();
-  expect(resultOf(out)).toEqual(whole);
 });
 
 it('a run that died before its first checkpoint begins anew, and logs each update once', async () => {
