@@ -52,7 +52,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
 
 /** What the report says of itself. */
 const about = [
-  'A tiny text-to-speech model that knows six languages learns one that it has never heard: first from ten minutes of paired speech, then by GRPO from texts without audio.',
+  'A tiny text-to-speech model that knows six languages learns one that it has never heard: first from ten minutes of paired speech, then by GRPO from texts without audio, with the error rate credited to the frames that earned it.',
   'All speech here is synthetic: espeak-ng voices, changed in pitch and vocal tract, speak sentences from word lists and grammars that the project wrote. The models are small enough to train on two CPU cores. Error rates are over IPA, as heard by recognisers of the same kind. Nothing here says how the method does on human speech.',
 ];
 

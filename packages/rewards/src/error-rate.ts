@@ -64,9 +64,14 @@ export function align(hypothesis: readonly string[], reference: readonly string[
  */
 export function cer(hypothesis: string, reference: string): ErrorCount {
   const expected = segmentsOf(reference);
-  const { errors } = align(segmentsOf(hypothesis), expected);
-  return { errors, length: expected.length, rate: expected.length === 0 ? Number.NaN : errors / expected.length };
+  return countOf(align(segmentsOf(hypothesis), expected).errors, expected.length);
 }
+
+const countOf = (errors: number, length: number): ErrorCount => ({
+  errors,
+  length,
+  rate: length === 0 ? Number.NaN : errors / length,
+});
 
 /** The errors of a transcript, segment by segment of the reference, and where in the sample each segment is, or should be. */
 export function locatedErrors({ text, places }: Transcript, reference: string): { count: ErrorCount; parts: Parts } {
@@ -75,12 +80,7 @@ export function locatedErrors({ text, places }: Transcript, reference: string): 
   const { errors, each, matches } = align(heard, expected);
   const at = segmentPlaces(text, places, heard.length);
   const found = Float64Array.from(matches, (i) => (i < 0 ? Number.NaN : at[i]!));
-  const count = {
-    errors,
-    length: expected.length,
-    rate: expected.length === 0 ? Number.NaN : errors / expected.length,
-  };
-  return { count, parts: { values: each, places: fillGaps(found) } };
+  return { count: countOf(errors, expected.length), parts: { values: each, places: fillGaps(found) } };
 }
 
 /** Where each segment of a text was heard: the place of the first code point that makes it one. */
@@ -89,7 +89,8 @@ function segmentPlaces(text: string, places: readonly number[], segments: number
   let prefix = '';
   for (const [i, point] of [...text].entries()) {
     prefix += point;
-    for (let known = segmentsOf(prefix).length; at.length < Math.min(known, segments); ) at.push(places[i]!);
+    const known = Math.min(segments, segmentsOf(prefix).length);
+    while (at.length < known) at.push(places[i]!);
   }
   return at;
 }

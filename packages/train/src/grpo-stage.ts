@@ -177,12 +177,14 @@ async function rollAndJudge(
     judged.push(scored);
   }
   const scores = await phases.time('judges', () => Promise.all(judged));
-  const join = <T>(of: (each: Scores) => Readonly<Record<string, ArrayLike<T>>>): Record<string, T[]> =>
-    Object.fromEntries(
-      Object.keys(of(scores[0]!)).map((name) => [name, scores.flatMap((each) => Array.from(of(each)[name]!))]),
-    );
-  const values = Object.entries(join(({ values }) => values)).map(([name, all]) => [name, Float64Array.from(all)]);
-  return { rollouts, values: Object.fromEntries(values), parts: join(({ parts }) => parts) };
+  const join = <T>(names: string[], of: (each: Scores, name: string) => ArrayLike<T>): Record<string, T[]> =>
+    Object.fromEntries(names.map((name) => [name, scores.flatMap((each) => Array.from(of(each, name)))]));
+  const values = join(Object.keys(scores[0]!.values), (each, name) => each.values[name]!);
+  // A reward that failed on a whole chunk has told nothing of its samples.
+  const located = [...new Set(scores.flatMap(({ parts }) => Object.keys(parts)))];
+  const parts = join(located, (each, name) => each.parts[name] ?? { length: each.values[name]!.length });
+  const numbers = Object.entries(values).map(([name, all]) => [name, Float64Array.from(all)]);
+  return { rollouts, values: Object.fromEntries(numbers), parts };
 }
 
 /** The policy gradient of all chunks, and what the pass measured. Releases the rollouts. */

@@ -134,17 +134,18 @@ export class JudgedRewards {
       const mean = found ?? (worst + best) / 2;
       rewards[name] = values[name]!.map((value) => piecewiseLinear(value, { worst, mean, best }));
     }
-    const credits = this.#credits(parts);
+    const credits = this.#credits(values, parts);
     return composeAdvantages({ rewards, weights, ...settings, ...(credits && { credits }) });
   }
 
   /** @throws ConfigError where a reward is to credit frames, and does not know them. */
-  #credits(parts: Scores['parts']): Record<string, Credit> | undefined {
+  #credits(values: Values, parts: Scores['parts']): Record<string, Credit> | undefined {
     const credits: Record<string, Credit> = {};
     for (const { reward, setting } of this.#rewards) {
       if (setting.credit === 0 || setting.weight === 0) continue;
-      const known = parts[reward.name];
-      if (!known) {
+      const own = values[reward.name]!;
+      const known = parts[reward.name] ?? new Array<undefined>(own.length).fill(undefined);
+      if (known.some((each, i) => !each && !Number.isNaN(own[i]))) {
         const expected = 'a reward that says where in a sample it was earned';
         throw new ConfigError({ where: 'rewards', what: `credit of ${reward.name}`, expected, got: 'none' });
       }

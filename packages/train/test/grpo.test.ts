@@ -240,11 +240,20 @@ describe('credit of frames', () => {
     await expect(firstStep({ rewards })).rejects.toThrow(/credit of everywhere: expected a reward that says where/);
   });
 
+  it('a plug-in that throws: the samples it was given get none, the others do', async () => {
+    // Chunks of two prompts and of one; only the last has four samples.
+    const use = plugIn('located-throwing', `if (wavs.length === 4) throw new Error('no such luck'); ${located}`);
+    const { metrics, skip, grads } = await firstStep({ rewards: [{ use, weight: 1, credit: 1 }] });
+    expect(metrics['samples/masked']).toBeCloseTo(4 / 12, 10);
+    expect(skip).toBe(false);
+    expect(isZero(grads)).toBe(false);
+  });
+
   it('a plug-in with too few parts has failed on all of its samples', async () => {
     const use = plugIn('few', 'return { scores: new Float64Array(wavs.length), parts: [] };');
     const { metrics, said } = await firstStep({ rewards: [...configsOf(project).grpo.rewards, { use }] });
     expect(metrics['failed/few']).toBe(12);
-    expect(said).toContain('few: score: expected parts of 4 samples, got 0');
+    expect(said).toMatch(/few: score: expected parts of [48] samples, got 0/);
   });
 });
 
