@@ -21,7 +21,7 @@ export interface DemoSizes {
   grpoSteps: number;
 }
 
-/** Some nine minutes on two cores; `--full` adds stages to it and repeats none. */
+/** Some eight minutes on two cores; `--full` adds stages to it and repeats none. */
 export const demoSizes: DemoSizes = {
   items: 60,
   sourceItems: 20,

@@ -86,19 +86,21 @@ class Demo {
   async adapt(lang: string): Promise<LanguageResults> {
     const folder = join(this.#options.out, lang);
     const evaluator = await Evaluator.open(folder, lang, demoSizes);
-    const timed = <T>(phase: string, work: () => Promise<T>) => this.#timed(phase, work);
+    const first = lang === this.#options.languages[0];
+    const phase = (name: string) => (first ? name : `${lang}/${name}`);
+    const timed = <T>(name: string, work: () => Promise<T>) => this.#timed(phase(name), work);
     try {
       const plans = new TrainingPlans(folder, lang, { sizes: demoSizes, seed: this.#options.seed });
       const trained = new Map<StageName, string>([['zero-shot', shipped.base]]);
       const run = async (stage: StageName, plan: TrainingPlan, keep: 'best' | 'last') => {
         await timed(`${stage}/train`, () => trainOnce(plan));
-        this.phases[`${stage}/train`] = secondsOf(plan);
+        this.phases[phase(`${stage}/train`)] = secondsOf(plan);
         trained.set(stage, join(plan.out, keep));
       };
       await run('fine-tune', plans.fineTune(), 'best');
       const fineTuned = trained.get('fine-tune')!;
       await run('fine-tune+grpo', plans.grpo(fineTuned, 'fine-tune+grpo'), 'last');
-      if (this.#options.full && lang === this.#options.languages[0]) {
+      if (this.#options.full && first) {
         // Either alone, for as long as both.
         const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
         const [fineTuneSteps, grpoSteps] = [
