@@ -1,5 +1,5 @@
 import { hopLengthOf, loadCodec } from '@align2speak/codec';
-import { randomAt, randomIndex, requireSameCodes } from '@align2speak/contracts';
+import { ConfigError, randomAt, randomIndex, requireSameCodes } from '@align2speak/contracts';
 import { type Codec, Optimizer, type Sampling, Tensor, type Tts } from '@align2speak/native';
 import { type Reference, type Scores, segmentsOf } from '@align2speak/rewards';
 import { type AdvantageStats, type Advantages, type AlarmMetrics, type AlarmState, Alarms } from '@align2speak/rl';
@@ -13,6 +13,15 @@ import { PromptPool } from './prompt-pool.js';
 import { frameRows, largestGap, lossMask, type RolloutPrompt, type Rollouts, rollOut } from './rollouts.js';
 import { type Metrics, prefixed } from './run.js';
 
+const creditedSetting = rewardSetting.extend({
+  credit: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('Of the weight: what goes to the frames that earned it, where the reward knows them (cer does).'),
+});
+
 /** Configuration of `align2speak grpo`. */
 export const grpoTraining = z.strictObject({
   init: z.string().describe('Folder of the model to align.'),
@@ -20,7 +29,7 @@ export const grpoTraining = z.strictObject({
   texts: z.array(z.string()).min(1).describe('Files of texts to speak, JSON lines of text, ipa and lang; no audio.'),
   voices: z.array(z.string()).min(1).describe('Manifests of speech in any language, for voice prompts.'),
   validation: z.array(z.string()).min(1).describe('Manifests whose texts and voices measure progress.'),
-  rewards: z.array(rewardSetting).min(1).describe('Judges; one of weight 0 is only watched.'),
+  rewards: z.array(creditedSetting).min(1).describe('Judges; one of weight 0 is only watched.'),
   prompts: z.int().min(1).default(12).describe('P, prompts of one update.'),
   groupSize: z.int().min(2).default(12).describe('G, rollouts of a prompt.'),
   promptsPerChunk: z.int().min(1).default(4).describe('Prompts rolled out at once; the others are judged meanwhile.'),
@@ -59,6 +68,10 @@ export type GrpoTraining = z.infer<typeof grpoTraining>;
 
 /** Aligns a model with rewards: rollouts, judges, advantages, one policy-gradient update each step. */
 export async function grpoStage(config: GrpoTraining): Promise<Stage> {
+  if (config.combine !== 'standardise-each' && config.rewards.some(({ credit }) => credit > 0)) {
+    const expected = 'standardise-each, as a reward credits frames';
+    throw new ConfigError({ where: 'grpo', what: 'combine', expected, got: config.combine });
+  }
   const [model, codec] = await Promise.all([loadTts(config.init), loadCodec(config.codec)]);
   requireSameCodes(model.config, codec.config, config.init);
   const { beta1, beta2, weightDecay } = config;

@@ -19,7 +19,7 @@ import { type AdvantageInput, type Advantages, type Credit, composeAdvantages, p
 import { z } from 'zod';
 import type { Metrics } from './run.js';
 
-/** One reward of a GRPO or DPO run. */
+/** One reward of a GRPO or DPO run; GRPO's have a credit too. */
 export const rewardSetting = z.strictObject({
   use: z
     .string()
@@ -32,15 +32,10 @@ export const rewardSetting = z.strictObject({
   weight: z.number().min(0).default(0).describe('0: watched, never rewarded.'),
   worst: z.number().optional().describe('Value that earns 0; default the worse end of its range.'),
   best: z.number().optional().describe('Value that earns 1; default the better end of its range.'),
-  credit: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0)
-    .describe('Of the weight: what goes to the frames that earned it, where the reward knows them (cer does).'),
 });
 
-export type RewardSetting = z.infer<typeof rewardSetting>;
+/** `credit`: of the weight, what goes to the frames that earned it; default 0. */
+export type RewardSetting = z.infer<typeof rewardSetting> & { credit?: number };
 
 /** Raw values of each reward, by name; NaN: it failed on that sample. */
 type Values = Readonly<Record<string, Float64Array>>;
@@ -142,7 +137,8 @@ export class JudgedRewards {
   #credits(values: Values, parts: Scores['parts']): Record<string, Credit> | undefined {
     const credits: Record<string, Credit> = {};
     for (const { reward, setting } of this.#rewards) {
-      if (setting.credit === 0 || setting.weight === 0) continue;
+      const { credit: share = 0, weight } = setting;
+      if (share === 0 || weight === 0) continue;
       const own = values[reward.name]!;
       const known = parts[reward.name] ?? new Array<undefined>(own.length).fill(undefined);
       if (known.some((each, i) => !each && !Number.isNaN(own[i]))) {
@@ -151,7 +147,7 @@ export class JudgedRewards {
       }
       const sign = reward.direction === 'higher' ? 1 : -1;
       const better = (each: Parts) => ({ values: each.values.map((value) => sign * value), places: each.places });
-      credits[reward.name] = { share: setting.credit, parts: known.map((each) => each && better(each)) };
+      credits[reward.name] = { share, parts: known.map((each) => each && better(each)) };
     }
     return Object.keys(credits).length > 0 ? credits : undefined;
   }

@@ -235,6 +235,13 @@ describe('credit of frames', () => {
     expect(steps.map(({ metrics }) => metrics.reward)).toEqual(new Array(3).fill(steps[0]!.metrics.reward));
   });
 
+  it('is refused with rewards that are summed before they are standardised', async () => {
+    const rewards = [{ use: 'none.js', weight: 1, credit: 0.5 }];
+    await expect(firstStep({ rewards, combine: 'sum-then-centre' })).rejects.toThrow(
+      /grpo: combine: expected standardise-each, as a reward credits frames, got sum-then-centre/,
+    );
+  });
+
   it('is refused for a reward that does not know where it was earned', async () => {
     const rewards = [{ use: plugIn('everywhere', seconds), weight: 1, credit: 0.5 }];
     await expect(firstStep({ rewards })).rejects.toThrow(/credit of everywhere: expected a reward that says where/);
