@@ -32,12 +32,12 @@ Var* alignment_loss(Tape& tape, const Tts& tts, const Decoded& decoded, const Al
 
 /** Tensors of the policy loss, all by frame: [B,K,T'] with T' = U·S; see policy_loss. */
 struct PolicyInput {
-  Tensor advantages;         // [B]
-  Tensor old_logprobs = {};  // absent: the policy itself
-  Tensor ref_logprobs = {};
+  Tensor advantages;             // [B]
   Tensor frame_advantages = {};  // [B,T'], added to the sample's
-  Tensor mask = {};          // ints [B,T'], 0: the frame does not count (the forced end of a truncated sample)
-  Var* kl = nullptr;         // exact KL
+  Tensor old_logprobs = {};      // absent: the policy itself
+  Tensor ref_logprobs = {};
+  Tensor mask = {};              // ints [B,T'], 0: the frame does not count (the forced end of a truncated sample)
+  Var* kl = nullptr;             // exact KL
 };
 /** {loss [1], stats [8]}. */
 std::pair<Var*, Var*> policy(Tape& tape, const Tts& tts, const AudioRows& audio, const TokenScores& scores, const PolicyInput& input,

@@ -1,7 +1,7 @@
 // The policy-gradient loss of group-relative preference optimisation.
 //
-// Frame t of sample b has the advantage A_bt = advantages[b] + frame_advantages[b,t], and the sample keeps the frames with M[b,t] = t < lengths[b] and mask[b,t] != 0, n_b of them. Its
-// tokens (b,k,t), one a codebook k at each kept frame, have
+// Sample b keeps the frames with M[b,t] = t < lengths[b] and mask[b,t] != 0, n_b of them, each with the advantage
+// A_bt = advantages[b] + frame_advantages[b,t]. Its tokens (b,k,t), one a codebook k at each kept frame, have
 //
 //   r    = exp(logprobs - old_logprobs); without old_logprobs 1, with the gradient of exp(lp - stopgrad(lp));
 //          gspo: exp(mean over the sample's tokens of (logprobs - old_logprobs)), one ratio for all of them

@@ -36,7 +36,8 @@ struct Problem {
     low = c.num("clip_low") > 0 ? 1 - c.num("clip_low") : -kInf;
     high = c.num("clip_high") > 0 ? 1 + c.num("clip_high") : kInf;
     kl_weight = c.num("kl_weight"), entropy_weight = c.num("entropy_weight");
-    lp = floats(logprobs), A = floats(advantages), frame_A = floats(frame_advantages), old = floats(old_logprobs), ref = floats(ref_logprobs);
+    lp = floats(logprobs), A = floats(advantages), frame_A = floats(frame_advantages);
+    old = floats(old_logprobs), ref = floats(ref_logprobs);
     ent = floats(entropy), exact_kl = floats(kl);
     len = c.in[lengths].as<int32_t>(), keep = c.in[mask] ? c.in[mask].as<int32_t>() : nullptr;
   }

@@ -47,7 +47,7 @@ describe('a stage', () => {
     expect(await main(['grpo', '--config', config, '--out', out, '--reward', `${file}=0.25`])).toBe(0);
     const { rewards } = JSON.parse(readFileSync(`${out}/config.json`, 'utf8'));
     expect(rewards).toHaveLength(5);
-    expect(rewards[4]).toMatchObject({ use: file, weight: 0.25 });
+    expect(rewards[4]).toEqual({ use: file, weight: 0.25, credit: 0 });
     const metrics = JSON.parse(readFileSync(`${out}/metrics.jsonl`, 'utf8').split('\n')[0]!);
     expect(metrics['reward/duration'] ?? metrics['validation/reward/duration']).toBeTypeOf('number');
     expect(await main(['grpo', '--config', config, '--out', project.path('refused'), '--reward', 'nowhere.js'])).toBe(

@@ -12,7 +12,7 @@ export interface Failures {
 export interface Scores {
   /** One value for each sample of the batch; NaN where there is none. */
   readonly values: Readonly<Record<string, Float64Array>>;
-  /** Of rewards that say where in the samples they were earned; undefined for a sample without a value. */
+  /** Where in each sample its value was earned; undefined where there is none, or the reward does not say. */
   readonly parts: Readonly<Record<string, readonly (Parts | undefined)[]>>;
   /** Rewards that gave no value for samples which could be judged; those without failures are not in it. */
   readonly failures: Readonly<Record<string, Failures>>;
@@ -46,13 +46,13 @@ export async function scoreAll(rewards: readonly Reward[], batch: RewardBatch): 
     rewards.map(async (reward) => {
       const scored: Scored = indices.length > 0 ? await scoresOf(reward, part) : { scores: [], failed: undefined };
       const row = new Float64Array(batch.wavs.length).fill(Number.NaN);
-      for (const [i, index] of indices.entries()) row[index] = scored.scores[i]!;
-      values[reward.name] = row;
-      if (scored.parts) {
-        const found = new Array<Parts | undefined>(row.length).fill(undefined);
-        for (const [i, index] of indices.entries()) if (!Number.isNaN(row[index])) found[index] = scored.parts[i];
-        parts[reward.name] = found;
+      const located = new Array<Parts | undefined>(row.length).fill(undefined);
+      for (const [i, index] of indices.entries()) {
+        row[index] = scored.scores[i]!;
+        if (!Number.isNaN(row[index])) located[index] = scored.parts?.[i];
       }
+      values[reward.name] = row;
+      parts[reward.name] = located;
       if (scored.failed) failures[reward.name] = scored.failed;
     }),
   );

@@ -76,6 +76,9 @@ export interface Advantages {
   readonly stats: AdvantageStats;
 }
 
+/** What standardised rewards are divided by at least, unless `stdFloor` says otherwise. */
+const leastDeviation = 1e-3;
+
 /** One reward of one group: values [G] and its weight. */
 interface Column {
   values: Float64Array;
@@ -174,7 +177,7 @@ function isFilteredOut(filter: CerFilter | undefined, kept: Uint8Array, begin: n
 function combine(input: AdvantageInput, columns: Column[], kept: Uint8Array): Float64Array {
   const out = new Float64Array(kept.length);
   const each = input.combine === 'standardise-each';
-  const floor = input.stdFloor ?? (each ? 1e-3 : undefined);
+  const floor = input.stdFloor ?? (each ? leastDeviation : undefined);
   const parts = each ? columns : [{ values: weightedColumn(columns), weight: 1 }];
   for (const { values, weight } of parts) {
     const centred = centre(values, kept);
@@ -190,7 +193,7 @@ const isNotZero = (value: number) => value !== 0;
 
 /** Adds to the frames of a group's samples what rewards that know where they were earned give them. */
 function addCredits(input: AdvantageInput, rows: readonly Float64Array[], kept: Uint8Array, begin: number): void {
-  const { credits, frames, reach, stdFloor = 1e-3, weights } = input;
+  const { credits, frames, reach, stdFloor = leastDeviation, weights } = input;
   const end = begin + rows.length;
   for (const [name, { share, parts }] of Object.entries(credits!)) {
     const own = frames!.subarray(begin, end);

@@ -190,14 +190,13 @@ async function rollAndJudge(
     judged.push(scored);
   }
   const scores = await phases.time('judges', () => Promise.all(judged));
-  const join = <T>(names: string[], of: (each: Scores, name: string) => ArrayLike<T>): Record<string, T[]> =>
-    Object.fromEntries(names.map((name) => [name, scores.flatMap((each) => Array.from(of(each, name)))]));
-  const values = join(Object.keys(scores[0]!.values), (each, name) => each.values[name]!);
-  // A reward that failed on a whole chunk has told nothing of its samples.
-  const located = [...new Set(scores.flatMap(({ parts }) => Object.keys(parts)))];
-  const parts = join(located, (each, name) => each.parts[name] ?? { length: each.values[name]!.length });
-  const numbers = Object.entries(values).map(([name, all]) => [name, Float64Array.from(all)]);
-  return { rollouts, values: Object.fromEntries(numbers), parts };
+  const joined = <T>(of: (name: string) => T) =>
+    Object.fromEntries(Object.keys(scores[0]!.values).map((name) => [name, of(name)]));
+  return {
+    rollouts,
+    values: joined((name) => Float64Array.from(scores.flatMap(({ values }) => [...values[name]!]))),
+    parts: joined((name) => scores.flatMap(({ parts }) => parts[name]!)),
+  };
 }
 
 /** The policy gradient of all chunks, and what the pass measured. Releases the rollouts. */

@@ -140,7 +140,7 @@ export class JudgedRewards {
       const { credit: share = 0, weight } = setting;
       if (share === 0 || weight === 0) continue;
       const own = values[reward.name]!;
-      const known = parts[reward.name] ?? new Array<undefined>(own.length).fill(undefined);
+      const known = parts[reward.name]!;
       if (known.some((each, i) => !each && !Number.isNaN(own[i]))) {
         const expected = 'a reward that says where in a sample it was earned';
         throw new ConfigError({ where: 'rewards', what: `credit of ${reward.name}`, expected, got: 'none' });
