@@ -68,10 +68,12 @@ async function peer(codec, { items, frames }) {
 }
 
 let task;
+let parameters;
 for await (const line of createInterface({ input: process.stdin })) {
   const { config, ...batch } = JSON.parse(line);
   if (!task) {
     const codec = await Codec.create(config);
+    parameters = codec.parameters().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     task = await (side === 'onnxruntime' ? peer : ours[batch.task])(codec, batch);
     await task();
   }
@@ -82,5 +84,5 @@ for await (const line of createInterface({ input: process.stdin })) {
     await task();
     times.push(performance.now() - begin);
   }
-  console.log(JSON.stringify({ name, ms: median(times), rssMiB: process.resourceUsage().maxRSS / 1024 }));
+  console.log(JSON.stringify({ name, ms: median(times), parameters, rssMiB: process.resourceUsage().maxRSS / 1024 }));
 }

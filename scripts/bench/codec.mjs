@@ -1,11 +1,12 @@
 // The codec in f32, of the published size and as shipped: decoding alone and in batches, encoding, decoding in portions as codes
-// come, a training step. The peer is the same decoder in onnxruntime, from our own ONNX file. The roof is that of the convolutions.
+// come, a training step. Peers: the decoder in onnxruntime, from our own ONNX file, and with --vs torch the codec in PyTorch. The
+// roof is that of the convolutions.
 import { fileURLToPath } from 'node:url';
 import { codecConfig, parseConfig } from '@align2speak/contracts';
 import { besidePeaks, chosenOf, columnsOf } from './suite.mjs';
-import { BenchError, inTurns, Worker } from './worker.mjs';
+import { BenchError, findTorch, inTurns, torchEnvironment, Worker } from './worker.mjs';
 
-const workerPath = fileURLToPath(new URL('codec-worker.mjs', import.meta.url));
+const pathOf = (file) => fileURLToPath(new URL(file, import.meta.url));
 
 const tiny = {
   ...{ encoderChannels: 12, decoderChannels: 256, downSampleRates: [4, 4, 8, 8], upSampleRates: [8, 8, 4, 4] },
@@ -17,12 +18,12 @@ const sizes = [
 ];
 /** Frames of 46 ms. */
 const tasks = [
-  { name: 'decode, 1 x 3 s', task: 'decode', items: 1, frames: 65, peer: true },
-  { name: 'decode, 12 x 1.5 s', task: 'decode', items: 12, frames: 32, peer: true },
+  { name: 'decode, 1 x 3 s', task: 'decode', items: 1, frames: 65, peers: ['onnxruntime', 'torch'] },
+  { name: 'decode, 12 x 1.5 s', task: 'decode', items: 12, frames: 32, peers: ['onnxruntime', 'torch'] },
   { name: 'stream, portions of 4 frames', task: 'stream', items: 1, frames: 64, portion: 4 },
   { name: 'stream, portions of 1 frame', task: 'stream', items: 1, frames: 64, portion: 1 },
-  { name: 'encode, 12 x 1.5 s', task: 'encode', items: 12, frames: 32 },
-  { name: 'training step, 1 x 1.1 s', task: 'train', items: 1, frames: 24 },
+  { name: 'encode, 12 x 1.5 s', task: 'encode', items: 12, frames: 32, peers: ['torch'] },
+  { name: 'training step, 1 x 1.1 s', task: 'train', items: 1, frames: 24, peers: ['torch'] },
 ];
 
 export const columns = columnsOf('x real time', 'peer x', 1);
@@ -64,26 +65,44 @@ const flopsOf = (config, task) =>
     train: 3 * (encoderFlops(config) + decoderFlops(config)),
   })[task] ?? decoderFlops(config);
 
-async function measure(config, { peer, ...batch }, { threads, quick }) {
-  const start = (side) => new Worker(side, [process.execPath, workerPath, side, String(threads)]);
-  const sides = (peer ? ['align2speak', 'onnxruntime'] : ['align2speak']).map(start);
+/** Processes of ours and of the peers that know the task. */
+function startSides(peers, { torch, threads }) {
+  const node = (side) => new Worker(side, [process.execPath, pathOf('codec-worker.mjs'), side, String(threads)]);
+  const python = (...args) =>
+    new Worker(torch.name, [torch.python, pathOf('codec.py'), ...args], torchEnvironment(threads));
+  const sides = [{ worker: node('align2speak') }];
+  if (peers.includes('onnxruntime')) sides.push({ worker: node('onnxruntime') });
+  if (torch && peers.includes('torch')) {
+    sides.push({ worker: python(), name: torch.name });
+    sides.push({ worker: python('--compile'), name: `${torch.name} compiled` });
+  }
+  return sides;
+}
+
+async function measure(config, { peers = [], ...batch }, { torch, threads, quick }) {
+  const sides = startSides(peers, { torch, threads });
   try {
-    return await inTurns(sides, { config, ...batch }, { rounds: quick ? 1 : 5, key: 'ms' });
+    const workers = sides.map(({ worker }) => worker);
+    const answers = await inTurns(workers, { config, ...batch }, { rounds: quick ? 1 : 5, key: 'ms' });
+    const sizes = new Set(answers.map(({ parameters }) => parameters));
+    if (sizes.size > 1) throw new BenchError(`codec: parameters: expected as many as ours, got ${[...sizes]}`);
+    return answers.map((answer, i) => ({ name: sides[i].name, ...answer }));
   } finally {
-    for (const side of sides) await side.close();
+    for (const { worker } of sides) await worker.close();
   }
 }
 
 export async function run({ vs, threads, wanted, quick, progress }) {
-  if (vs) throw new BenchError('bench: --vs: expected nothing for the codec, whose peer is onnxruntime, got torch');
+  const torch = vs === 'torch' ? findTorch() : null;
   const cases = sizes.flatMap(([size, config]) =>
     tasks.map(({ name, ...batch }) => ({ name: `${size}: ${name}`, config, batch })),
   );
   return besidePeaks(chosenOf(cases, wanted), { threads, progress }, async ({ config, batch }) => {
-    const [ours, peer] = await measure(config, batch, { threads, quick });
+    const [ours, ...peers] = await measure(config, batch, { torch, threads, quick });
     const frames = batch.items * batch.frames;
     const hop = config.upSampleRates.reduce((a, b) => a * b, 1);
     const work = { flops: frames * flopsOf(config, batch.task), bytes: 0 };
-    return [{ unit: 'x real time', count: (frames * hop) / config.sampleRate, work, ours, peer }];
+    const count = (frames * hop) / config.sampleRate;
+    return (peers.length > 0 ? peers : [undefined]).map((peer) => ({ unit: 'x real time', count, work, ours, peer }));
   });
 }

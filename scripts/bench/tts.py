@@ -97,7 +97,7 @@ class Tts(nn.Module):
         self.c, self.K = c, c["codebooks"]
         self.text = nn.Embedding(c["textRows"], c["dModel"])
         self.audio = nn.EmbeddingBag(self.K * c["vocab"], c["dModel"], mode="mean")
-        self.encoder = Stack(c, c["encoderLayers"], c["encoderKernel"], True, False)
+        self.encoder = Stack(c, c["encoderLayers"], c["encoderKernel"], c.get("encoderCausal", True), False)
         if c["contextLayers"]:
             self.context_encoder = Stack(c, c["contextLayers"], c["contextKernel"], False, False)
         self.decoder = Stack(c, c["decoderLayers"], 1, True, True)

@@ -62,4 +62,5 @@ conv2d("conv2d, uneven", (1, 2, 9, 8), (3, 2, 2, 3), False, stride_h=3, stride_w
 conv2d("conv2d, reflected", (1, 2, 4, 7), (2, 2, 3, 5), True, stride_w=2, pad_h=1, pad_w=2, pad_mode="reflect")
 conv_transpose1d("transpose, two inputs a group", (2, 6, 4), (6, 1, 8), True, [16, 9], stride=4, groups=3, trim_right=4)
 conv_transpose1d("transpose, dense", (1, 3, 5), (3, 4, 7), True, stride=3, trim_left=2, trim_right=1)
+conv_transpose1d("transpose, products", (2, 6, 5), (6, 9, 7), True, [14, 8], stride=3, groups=2, trim_left=2, trim_right=1)
 out.save()

@@ -45,12 +45,11 @@ struct Phase {
 };
 
 template <class T>
-Phase<T> pack_phase(const Call& c, const ConvShape& s, const Panels& panels, int64_t p) {
+Phase<T> pack_phase(const Context& ctx, const ConvShape& s, const Panels& panels, const T* w, int64_t p) {
   const Taps rows(p / s.stride_w, s.kh, s.stride_h, s.dilation_h), columns(p % s.stride_w, s.kw, s.stride_w, s.dilation_w);
   const int64_t taps = rows.count * columns.count, R = s.Og * taps;
-  const T* w = c.in[1].as<T>();
-  T* filters = c.scratch<T>(s.groups * s.Cg * R);
-  c.ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps()), [&](int64_t begin, int64_t end) {
+  T* filters = ctx.scratch.alloc<T>(s.groups * s.Cg * R);
+  ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps()), [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o)  // filter by filter, as they lie
       for (int64_t at = 0; at < panels.count; ++at) {
         const int64_t first = panels.begin(at), M = panels.height(at);
@@ -67,16 +66,16 @@ Phase<T> pack_phase(const Call& c, const ConvShape& s, const Panels& panels, int
 
 /** The positions of one phase in one region. */
 template <class T>
-void correlate(const Call& c, const ConvShape& s, const Panels& panels, const Phase<T>& p, const Region<T>& region) {
-  const T* dy = c.dout[0].as<T>();
+void correlate(const Context& ctx, const ConvShape& s, const Panels& panels, const Phase<T>& p, const T* dy,
+               const Region<T>& region) {
   const Span vh(region.h0, region.h1, p.rows.phase, s.stride_h), vw(region.w0, region.w1, p.columns.phase, s.stride_w);
   const int64_t H = vh.high - vh.low, W = vw.high - vw.low;
   const Blocks blocks(H, W, block_columns(s.Og, H * W, s.B * s.groups));
   const int64_t reach_h = (s.kh - 1) * s.dilation_h / s.stride_h, reach_w = (s.kw - 1) * s.dilation_w / s.stride_w;
   const int64_t high = blocks.h + reach_h, wide = blocks.w + reach_w, plane = plane_stride<T>(high * wide);
 
-  ScratchScope scope(c.ctx.scratch);
-  int32_t* offset = c.scratch<int32_t>(p.R);
+  ScratchScope scope(ctx.scratch);
+  int32_t* offset = ctx.scratch.alloc<int32_t>(p.R);
   for (int64_t o = 0, r = 0; o < s.Og; ++o)
     for (int64_t i = 0; i < p.rows.count; ++i)
       for (int64_t j = 0; j < p.columns.count; ++j) {
@@ -87,7 +86,7 @@ void correlate(const Call& c, const ConvShape& s, const Panels& panels, const Ph
 
   const int64_t items = s.B * s.groups * blocks.count(), parts = panel_parts(panels.count, items, 2.0 * s.B * s.C * p.R * H * W);
   const int64_t packed = s.Og * plane + kTapSlack;
-  each_task<T>(c.ctx, items * parts, packed + tap_panel<T>() * blocks.h * wide, [&](int64_t task, T* rows) {
+  each_task<T>(ctx, items * parts, packed + tap_panel<T>() * blocks.h * wide, [&](int64_t task, T* rows) {
     const int64_t part = task % parts, g = task / parts / blocks.count() % s.groups, b = task / parts / blocks.count() / s.groups;
     const Blocks::Block k = blocks.at(task / parts % blocks.count());
     for (int64_t o = 0; o < s.Og; ++o)
@@ -119,37 +118,36 @@ void correlate(const Call& c, const ConvShape& s, const Panels& panels, const Ph
 }  // namespace
 
 template <class T>
-void conv_backward_data(const Call& c, const ConvShape& s) {
+void conv_backward_data(const Context& ctx, const ConvShape& s, const T* dy, const T* w, T* dx) {
   const int64_t bottom = s.pad_h + s.H, right = s.pad_w + s.W;
-  std::array<Region<T>, 5> regions{{{s.pad_h, bottom, s.pad_w, right, c.din[0].as<T>()}}};
+  std::array<Region<T>, 5> regions{{{s.pad_h, bottom, s.pad_w, right, dx}}};
   size_t count = 1;
   if (s.mode != PadMode::zero)  // the rim: above, below, left, right
     for (Region<T> r :
          {Region<T>{0, s.pad_h, 0, right + s.pad_right}, Region<T>{bottom, bottom + s.pad_h, 0, right + s.pad_right},
           Region<T>{s.pad_h, bottom, 0, s.pad_w}, Region<T>{s.pad_h, bottom, right, right + s.pad_right}})
       if (r.H() > 0 && r.W() > 0) {
-        r.to = c.scratch<T>(s.B * s.C * r.H() * r.W());
+        r.to = ctx.scratch.alloc<T>(s.B * s.C * r.H() * r.W());
         regions[count++] = r;
       }
 
   const Panels panels(s.Cg, tap_panel<T>());
   for (int64_t p = 0; p < s.stride_h * s.stride_w; ++p) {
-    ScratchScope scope(c.ctx.scratch);
-    const Phase<T> phase = pack_phase<T>(c, s, panels, p);
-    for (size_t i = 0; i < count; ++i) correlate(c, s, panels, phase, regions[i]);
+    ScratchScope scope(ctx.scratch);
+    const Phase<T> phase = pack_phase(ctx, s, panels, w, p);
+    for (size_t i = 0; i < count; ++i) correlate(ctx, s, panels, phase, dy, regions[i]);
   }
   for (size_t i = 1; i < count; ++i) {
     const Region<T>& r = regions[i];
     for (int64_t line = 0; line < s.B * s.C; ++line)
       for (int64_t h = r.h0; h < r.h1; ++h)
-        for (int64_t w = r.w0; w < r.w1; ++w)
-          c.din[0]
-              .as<T>()[(line * s.H + padded_source(h - s.pad_h, s.H, s.mode)) * s.W + padded_source(w - s.pad_w, s.W, s.mode)] +=
-              r.to[(line * r.H() + h - r.h0) * r.W() + w - r.w0];
+        for (int64_t v = r.w0; v < r.w1; ++v)
+          dx[(line * s.H + padded_source(h - s.pad_h, s.H, s.mode)) * s.W + padded_source(v - s.pad_w, s.W, s.mode)] +=
+              r.to[(line * r.H() + h - r.h0) * r.W() + v - r.w0];
   }
 }
 
-template void conv_backward_data<float>(const Call&, const ConvShape&);
-template void conv_backward_data<double>(const Call&, const ConvShape&);
+template void conv_backward_data(const Context&, const ConvShape&, const float*, const float*, float*);
+template void conv_backward_data(const Context&, const ConvShape&, const double*, const double*, double*);
 
 }  // namespace a2s

@@ -22,9 +22,8 @@ void pack_positions(T* to, const T* from, int64_t channels, int64_t step, int64_
 
 /** dw += the sums of all pieces, each [group, kh, Og, kw, Cg]. */
 template <class T>
-void add_pieces(const Call& c, const ConvShape& s, const T* partial, int64_t pieces) {
-  T* dw = c.din[1].as<T>();
-  c.ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps() * pieces), [&](int64_t begin, int64_t end) {
+void add_pieces(const Context& ctx, const ConvShape& s, const T* partial, int64_t pieces, T* dw) {
+  ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps() * pieces), [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o)
       for (int64_t i = 0; i < s.kh; ++i)
         for (int64_t j = 0; j < s.kw; ++j) {
@@ -42,8 +41,7 @@ void add_pieces(const Call& c, const ConvShape& s, const T* partial, int64_t pie
 }  // namespace
 
 template <class T>
-void conv_backward_weights(const Call& c, const ConvShape& s) {
-  const T *x = c.in[0].as<T>(), *dy = c.dout[0].as<T>();
+void conv_backward_weights(const Context& ctx, const ConvShape& s, const T* x, const T* dy, T* dw) {
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * s.stride_h * s.stride_w, s.Ho * s.Wo, s.B));
   const int64_t high = (blocks.h - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
   const int64_t wide = (blocks.w - 1) * s.stride_w + (s.kw - 1) * s.dilation_w + 1;
@@ -52,10 +50,10 @@ void conv_backward_weights(const Call& c, const ConvShape& s) {
   const int64_t steps = s.B * blocks.count();  // of the sum
   const int64_t pieces = std::clamp<int64_t>(std::min<int64_t>((1 << 21) / s.weights(), steps), 1, 16);
   const int64_t parts = panel_parts(panels.count, pieces * s.groups, 2.0 * s.weights() * s.B * s.Ho * s.Wo);
-  T* partial = c.scratch<T>(pieces * s.weights());  // [piece, group, kh, Og, kw, Cg]
+  T* partial = ctx.scratch.alloc<T>(pieces * s.weights());  // [piece, group, kh, Og, kw, Cg]
 
   const int64_t packed = high * wide * s.Cg + kTapSlack, panel_size = tap_panel<T>() * blocks.h * blocks.w;
-  each_task<T>(c.ctx, pieces * s.groups * parts, packed + panel_size + (blocks.h * blocks.w * 4) / sizeof(T) + 16,
+  each_task<T>(ctx, pieces * s.groups * parts, packed + panel_size + (blocks.h * blocks.w * 4) / sizeof(T) + 16,
                [&](int64_t task, T* rows) {
                  const int64_t part = task % parts, g = task / parts % s.groups, piece = task / parts / s.groups;
                  const int64_t begin = part * panels.count / parts, end = (part + 1) * panels.count / parts;
@@ -100,10 +98,10 @@ void conv_backward_weights(const Call& c, const ConvShape& s) {
                              to + (i * s.Og + panels.begin(end)) * s.kw * s.Cg, T(0));
                });
 
-  add_pieces(c, s, partial, pieces);
+  add_pieces(ctx, s, partial, pieces, dw);
 }
 
-template void conv_backward_weights<float>(const Call&, const ConvShape&);
-template void conv_backward_weights<double>(const Call&, const ConvShape&);
+template void conv_backward_weights(const Context&, const ConvShape&, const float*, const float*, float*);
+template void conv_backward_weights(const Context&, const ConvShape&, const double*, const double*, double*);
 
 }  // namespace a2s

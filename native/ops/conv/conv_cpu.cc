@@ -109,16 +109,17 @@ namespace {
 
 template <class T>
 void forward(Call& c) {
-  conv_forward<T>(c, conv_shape(c));
+  const T* bias = c.in[2] ? c.in[2].as<T>() : nullptr;
+  conv_forward(c.ctx, conv_shape(c), c.in[0].as<T>(), c.in[1].as<T>(), bias, c.out[0].as<T>());
 }
 
 template <class T>
 void backward(Call& c) {
   const ConvShape s = conv_shape(c);
-  if (c.din[0]) conv_backward_data<T>(c, s);
-  if (c.din[1]) conv_backward_weights<T>(c, s);
-  if (!c.din[2]) return;
   const T* dy = c.dout[0].as<T>();
+  if (c.din[0]) conv_backward_data(c.ctx, s, dy, c.in[1].as<T>(), c.din[0].as<T>());
+  if (c.din[1]) conv_backward_weights(c.ctx, s, c.in[0].as<T>(), dy, c.din[1].as<T>());
+  if (!c.din[2]) return;
   T* db = c.din[2].as<T>();
   c.ctx.pool.ranges(s.O, 1 + 16384 / (s.B * s.Ho * s.Wo + 1), [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o) {

@@ -5,16 +5,14 @@
 
 namespace a2s {
 template <class T>
-void conv_forward(const Call& c, const ConvShape& s) {
-  const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *bias = c.in[2] ? c.in[2].as<T>() : nullptr;
-  T* y = c.out[0].as<T>();
+void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups));
   const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,
                 wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;
   const int64_t plane = plane_stride<T>(high * wide);
 
-  int32_t* offset = c.scratch<int32_t>(R);
+  int32_t* offset = ctx.scratch.alloc<int32_t>(R);
   for (int64_t ch = 0, r = 0; ch < s.Cg; ++ch)
     for (int64_t i = 0; i < s.kh * s.dilation_h; i += s.dilation_h)
       for (int64_t j = 0; j < s.kw * s.dilation_w; j += s.dilation_w)
@@ -22,8 +20,8 @@ void conv_forward(const Call& c, const ConvShape& s) {
                                            i / s.stride_h * wide + j / s.stride_w);
 
   const Panels panels(s.Og, tap_panel<T>());
-  T* filters = c.scratch<T>(s.weights());
-  c.ctx.pool.ranges(s.groups * panels.count, 1 + 8192 / R, [&](int64_t begin, int64_t end) {
+  T* filters = ctx.scratch.alloc<T>(s.weights());
+  ctx.pool.ranges(s.groups * panels.count, 1 + 8192 / R, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = (i / panels.count * s.Og + panels.begin(i % panels.count)) * R;
       transpose_lines(filters + first, w + first, panels.height(i % panels.count), R, R);
@@ -33,7 +31,7 @@ void conv_forward(const Call& c, const ConvShape& s) {
   const int64_t items = s.B * s.groups * blocks.count(),
                 parts = panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo);
   const int64_t packed = s.Cg * phases * plane + kTapSlack, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
-  each_task<T>(c.ctx, items * parts, packed + planar, [&](int64_t task, T* rows) {
+  each_task<T>(ctx, items * parts, packed + planar, [&](int64_t task, T* rows) {
     const int64_t part = task % parts, block = task / parts % blocks.count(), g = task / parts / blocks.count() % s.groups;
     const int64_t b = task / parts / blocks.count() / s.groups;
     Blocks::Block k = blocks.at(block);
@@ -68,7 +66,7 @@ void conv_forward(const Call& c, const ConvShape& s) {
   });
 }
 
-template void conv_forward<float>(const Call&, const ConvShape&);
-template void conv_forward<double>(const Call&, const ConvShape&);
+template void conv_forward(const Context&, const ConvShape&, const float*, const float*, const float*, float*);
+template void conv_forward(const Context&, const ConvShape&, const double*, const double*, const double*, double*);
 
 }  // namespace a2s

@@ -103,11 +103,14 @@ void each_task(const Context& ctx, int64_t count, int64_t size, F&& body) {
   });
 }
 
+/** y from x; bias may be null. */
 template <class T>
-void conv_forward(const Call& c, const ConvShape& s);
+void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
+/** dx, overwritten. */
 template <class T>
-void conv_backward_data(const Call& c, const ConvShape& s);
+void conv_backward_data(const Context& ctx, const ConvShape& s, const T* dy, const T* w, T* dx);
+/** Adds to dw. */
 template <class T>
-void conv_backward_weights(const Call& c, const ConvShape& s);
+void conv_backward_weights(const Context& ctx, const ConvShape& s, const T* x, const T* dy, T* dw);
 
 }  // namespace a2s

@@ -1,6 +1,6 @@
-// Written for few channels a group, as in grouped up-sampling. Forward: an input adds its taps to so many neighbouring
-// outputs. Backward: outputs of one phase (u + trim_left) mod stride see the same taps, so that gradients are products
-// of shifted lines.
+// Many channels a group: the passes are those of the conv1d that this is the adjoint of, forward and backward exchanged. Few, as
+// in grouped up-sampling, where a product would idle: forward an input adds its taps to so many neighbouring outputs; backward
+// the outputs of one phase (u + trim_left) mod stride see the same taps, so that gradients are products of shifted lines.
 #include <cstring>
 
 #include "core/simd.h"
@@ -9,10 +9,23 @@
 namespace a2s {
 namespace {
 
+constexpr int64_t kProductChannels = 8;  // outputs of a group from which on products pay
+
 struct TransposeShape {
   int64_t B, C, T, O, To, Og, Cg, k, stride, trim;
   const int32_t* lengths;
   int64_t length(int64_t b) const { return lengths ? lengths[b] : To; }
+  bool few_channels() const { return Og < kProductChannels; }
+
+  /** The convolution that takes y to x. */
+  ConvShape adjoint() const {
+    ConvShape a{};
+    a.B = B, a.C = O, a.O = C, a.groups = O / Og, a.Cg = Og, a.Og = Cg;
+    a.H = a.Ho = a.kh = a.stride_h = a.dilation_h = a.dilation_w = 1;
+    a.W = To, a.Wo = T, a.kw = k, a.stride_w = stride, a.pad_w = trim;
+    a.mode = PadMode::zero;
+    return a;
+  }
 };
 
 TransposeShape transpose_shape(const Call& c) {
@@ -78,8 +91,48 @@ void spread(double* y, const double* x, const double* w, int64_t n, int64_t stri
 }
 
 template <class T>
+void forward_many(Call& c, const TransposeShape& s) {
+  const T* bias = c.in[2] ? c.in[2].as<T>() : nullptr;
+  T* y = c.out[0].as<T>();
+  conv_backward_data(c.ctx, s.adjoint(), c.in[0].as<T>(), c.in[1].as<T>(), y);
+  c.ctx.pool.ranges(s.B * s.O, 1 + 16384 / s.To, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      T* line = y + i * s.To;
+      const int64_t length = s.length(i / s.O);
+      for (int64_t u = 0; bias && u < length; ++u) line[u] += bias[i % s.O];
+      std::fill(line + length, line + s.To, T(0));
+    }
+  });
+}
+
+template <class T>
+void backward_many(Call& c, const TransposeShape& s) {
+  const T* dy = c.dout[0].as<T>();
+  if (s.lengths) {  // what lies beyond them is no part of y
+    T* masked = c.scratch<T>(s.B * s.O * s.To);
+    for (int64_t i = 0; i < s.B * s.O; ++i) {
+      const int64_t length = s.length(i / s.O);
+      std::copy_n(dy + i * s.To, length, masked + i * s.To);
+      std::fill(masked + i * s.To + length, masked + (i + 1) * s.To, T(0));
+    }
+    dy = masked;
+  }
+  const T* none = nullptr;
+  if (c.din[0]) conv_forward(c.ctx, s.adjoint(), dy, c.in[1].as<T>(), none, c.din[0].as<T>());
+  if (c.din[1]) conv_backward_weights(c.ctx, s.adjoint(), dy, c.in[0].as<T>(), c.din[1].as<T>());
+  if (!c.din[2]) return;
+  for (int64_t o = 0; o < s.O; ++o) {
+    double sum = 0;
+    for (int64_t b = 0; b < s.B; ++b)
+      for (int64_t u = 0; u < s.To; ++u) sum += dy[(b * s.O + o) * s.To + u];
+    c.din[2].as<T>()[o] += static_cast<T>(sum);
+  }
+}
+
+template <class T>
 void forward(Call& c) {
   const TransposeShape s = transpose_shape(c);
+  if (!s.few_channels()) return forward_many<T>(c, s);
   const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *bias = c.in[2] ? c.in[2].as<T>() : nullptr;
   T* y = c.out[0].as<T>();
   const int64_t V = (s.To + s.trim + s.stride - 1) / s.stride;  // outputs v * stride - trim + p, p < stride, of each v < V
@@ -107,6 +160,7 @@ void forward(Call& c) {
 template <class T>
 void backward(Call& c) {
   const TransposeShape s = transpose_shape(c);
+  if (!s.few_channels()) return backward_many<T>(c, s);
   const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *dy = c.dout[0].as<T>();
   T* dx = c.din[0] ? c.din[0].as<T>() : nullptr;
   const int64_t weights = s.C * s.Og * s.k, groups = s.C / s.Cg, V = s.T + (s.k - 1) / s.stride;

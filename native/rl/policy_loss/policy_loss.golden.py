@@ -19,7 +19,7 @@ def estimate_kl(kind, lp, ref):
     return {"k1": lambda: -d, "k2": lambda: d**2 / 2, "k3": lambda: d.exp() - d - 1}[kind]()
 
 
-def record(case, lengths, K, T, advantages, old=True, mask=False, entropy=False, **attrs):
+def record(case, lengths, K, T, advantages, old=True, mask=False, entropy=False, frames=False, **attrs):
     B, kind, kl_kind = len(lengths), attrs["kind"], attrs.get("kl", "none")
     lp = (-4 * torch.rand(B, K, T)).double().requires_grad_()
     old_lp = (lp.detach() + 0.4 * torch.randn(B, K, T)).double() if old else None
@@ -33,6 +33,9 @@ def record(case, lengths, K, T, advantages, old=True, mask=False, entropy=False,
         m = m & (frame_mask != 0)
     m = m.double()[:, None, :].expand(B, K, T)
     A = torch.tensor(advantages).double()
+    frame_A = torch.randn(B, T).double() if frames else None
+    if frames:
+        frame_A[:, 0] = -A  # an advantage of exactly 0
 
     log_ratio = lp - (old_lp if old else lp.detach())
     if kind == "gspo":
@@ -41,7 +44,7 @@ def record(case, lengths, K, T, advantages, old=True, mask=False, entropy=False,
     r = log_ratio.exp()
     low = 1 - attrs["clip_low"] if attrs.get("clip_low") else -torch.inf
     high = 1 + attrs["clip_high"] if attrs.get("clip_high") else torch.inf
-    advantage = A[:, None, None]
+    advantage = A[:, None, None] + (frame_A[:, None] if frames else 0)
     surrogate = torch.minimum(r * advantage, r.clamp(low, high) * advantage)
     kl = torch.zeros_like(lp) if kl_kind == "none" else kl_in if kl_kind == "exact" else estimate_kl(kl_kind, lp, ref)
     ent_term = ent if entropy else torch.zeros_like(lp)
@@ -61,7 +64,7 @@ def record(case, lengths, K, T, advantages, old=True, mask=False, entropy=False,
     stats = [mean(r), ((lp - (old_lp if old else lp)).abs() * m).max(), mean((clipped & (r < low)).double()),
              mean((clipped & (r > high)).double()), mean(kl), mean(ent_term), n, torch.zeros(())]
     inputs = {"logprobs": lp, "advantages": A, "lengths": torch.tensor(lengths, dtype=torch.int32), "old_logprobs": old_lp,
-              "ref_logprobs": ref, "entropy": ent, "kl": kl_in, "mask": frame_mask}
+              "ref_logprobs": ref, "entropy": ent, "kl": kl_in, "mask": frame_mask, "frame_advantages": frame_A}
     out.record("policy_loss", case, attrs, inputs, {"loss": loss[None], "stats": torch.stack([s.detach().double() for s in stats])})
 
 
@@ -73,4 +76,7 @@ record("dapo, one-sided clip, k1", [4, 6, 2], 2, 6, [1.1, -0.4, -0.7], mask=True
 record("gspo, exact kl", [4, 6, 2, 5], 2, 6, [1.1, -0.4, -0.7, 0.9], mask=True, entropy=True, kind="gspo", clip_low=0.05, clip_high=0.05,
        kl="exact", kl_weight=0.2, entropy_weight=0.02)
 record("gspo on policy", [3, 5], 3, 5, [0.5, -0.5], old=False, kind="gspo")
+record("grpo, frame advantages, clipped", [5, 0, 6, 3], 2, 6, [0.7, 0.2, -0.5, 0.0], mask=True, entropy=True, frames=True, kind="grpo",
+       clip_low=0.2, clip_high=0.28, entropy_weight=0.02)
+record("dapo, frame advantages", [4, 6, 2], 3, 6, [1.1, -0.4, -0.7], old=False, frames=True, kind="dapo")
 out.save()
