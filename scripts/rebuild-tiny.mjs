@@ -3,7 +3,7 @@
 //   npm run rebuild-tiny -- codec base      only these, in this order, over what is there
 //   npm run rebuild-tiny -- --install codec only puts the result of the last run into models/tiny
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setupOrExit } from './setup.mjs';
@@ -42,6 +42,17 @@ const models = {
 function align2speak(args) {
   const { status } = spawnSync(process.execPath, [cli, ...args], { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
+}
+
+/** The corpus with speech for judges. The demo's is the same without it, and keeps what was made of it. */
+function synthesiseCorpus() {
+  if (existsSync('corpus/judges')) return;
+  rmSync('corpus.new', { recursive: true, force: true });
+  align2speak(['data', 'synth', '--out', 'corpus.new', '--judges']);
+  if (!existsSync('corpus')) return renameSync('corpus.new', 'corpus');
+  renameSync('corpus.new/judges', 'corpus/judges');
+  renameSync('corpus.new/corpus.json', 'corpus/corpus.json');
+  rmSync('corpus.new', { recursive: true });
 }
 
 /** The last line of a run's metrics that holds validation figures, of the weights that are installed. */
@@ -90,7 +101,7 @@ if (unknown) {
 }
 if (!installOnly) {
   await setupOrExit();
-  if (!existsSync('corpus/corpus.json')) align2speak(['data', 'synth', '--out', 'corpus', '--judges']);
+  synthesiseCorpus();
 }
 for (const name of chosen.length > 0 ? chosen : Object.keys(models)) {
   const run = join('runs', 'tiny', name);

@@ -12,7 +12,7 @@ const measured = z.number().positive().finite();
 
 const rows = z.array(
   z.strictObject({
-    suite: z.enum(['kernels', 'train-step', 'decode', 'codec', 'grpo-step']),
+    suite: z.enum(['kernels', 'train-step', 'decode', 'codec', 'grpo-step', 'scaling']),
     name: z.string().min(1),
     unit: z.string().min(1),
     ours: measured,
@@ -70,6 +70,12 @@ it('measures the codec beside onnxruntime, and alone what that does not do', () 
     ]);
 });
 
+it('measures how cost grows, beside the first of each series', () => {
+  const result = bench('scaling', '--only', 'generation, group 4');
+  expect(result.rows()).toMatchObject([{ suite: 'scaling', name: 'generation, group 4', peer: null }]);
+  expect(result.stdout).toMatch(/^generation, group 4 .* 1\.00 /m);
+});
+
 const corpus = fileURLToPath(new URL('../corpus/corpus.json', import.meta.url));
 
 it("measures each phase of a GRPO update on the demo's corpus, and says how to make that", () => {
@@ -92,11 +98,15 @@ it('refuses in one line what it cannot measure', () => {
     ],
     [
       ['codec', '--vs', 'torch'],
-      /^bench: --vs: expected nothing for the codec, whose peer is onnxruntime, got torch$/m,
+      /^bench: --vs torch: expected a Python with PyTorch 2, got .*python-that-is-not-there/,
     ],
+    [['scaling', '--vs', 'torch'], /^bench: --vs: expected nothing for scaling, which has no peer, got torch$/m],
     [['kernels', '--vs', 'numpy'], /^bench: --vs: expected torch, got numpy$/m],
     [['kernels', '--only', 'no such op'], /^bench: --only: expected a name that occurs, got none$/m],
-    [['kernel'], /^bench: suite: expected kernels or train-step or decode or codec or grpo-step, got kernel$/m],
+    [
+      ['kernel'],
+      /^bench: suite: expected kernels or train-step or decode or codec or grpo-step or scaling, got kernel$/m,
+    ],
     [['decode', '--threads', '0'], /^bench: --threads: expected a positive integer, got 0$/m],
     [['decode', '--fast'], /^bench: arguments: expected --vs, .*--quick, got Unknown option '--fast'/],
   ] as const;

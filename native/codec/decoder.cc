@@ -9,21 +9,24 @@ namespace {
 
 int64_t context_of(const NormConv& c) { return (c.kernel() - 1) * c.dilation; }
 
-/** [context | x] along time; the state keeps the last frames of it. */
-Var* extend(Tape& tape, const NormConv& c, Var* x, DecoderState& state) {
-  const Tensor &t = x->value, &context = state.contexts[static_cast<size_t>(c.index)];
-  const int64_t lines = t.dims[0] * t.dims[1], n = t.dims[2], before = context.dims[2];
-  if (before == 0) return x;
-  Tensor joined = tape.alloc(t.dtype, {t.dims[0], t.dims[1], before + n});
-  const size_t width = size_of(t.dtype), old = static_cast<size_t>(before) * width, fresh = static_cast<size_t>(n) * width;
-  for (int64_t i = 0; i < lines; ++i) {
-    char* to = static_cast<char*>(joined.data) + static_cast<size_t>(i) * (old + fresh);
-    char* kept = static_cast<char*>(context.data) + static_cast<size_t>(i) * old;
-    std::memcpy(to, kept, old);
-    std::memcpy(to + old, static_cast<const char*>(t.data) + static_cast<size_t>(i) * fresh, fresh);
-    std::memcpy(kept, to + fresh, old);
+/** The first frames of x [B, C, T], which are free, become the context, and its last frames the next one. */
+void exchange_context(const NormConv& c, const Tensor& x, DecoderState& state) {
+  const Tensor& context = state.contexts[static_cast<size_t>(c.index)];
+  const size_t width = size_of(x.dtype), row = static_cast<size_t>(x.dims[2]) * width;
+  const size_t kept = static_cast<size_t>(context.dims[2]) * width;
+  for (int64_t i = 0; i < x.dims[0] * x.dims[1]; ++i) {
+    char* line = static_cast<char*>(x.data) + static_cast<size_t>(i) * row;
+    char* before = static_cast<char*>(context.data) + static_cast<size_t>(i) * kept;
+    std::memcpy(line, before, kept);
+    std::memcpy(before, line + row - kept, kept);
   }
-  return tape.constant(joined);
+}
+
+/** Activations of x after what came before them: of the state, or zeros. */
+Var* activate_after(Tape& tape, const NormConv& c, int64_t before, Param* alpha, Var* x, DecoderState* state) {
+  Var* y = activate(tape, alpha, x, before);
+  if (state) exchange_context(c, y->value, *state);
+  return y;
 }
 
 Var* weight(Tape& tape, const NormConv& c, const DecoderState* state) {
@@ -57,35 +60,54 @@ Decoder::Decoder(Declarer declare, const CodecConfig& config) {
   post_conv_ = declare.conv("post_conv.conv", {1, C, 3}, 1);
 }
 
-Var* Decoder::convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, DecoderState* state) const {
-  if (state) x = extend(tape, c, x, *state);
+Var* Decoder::convolve(Tape& tape, const NormConv& c, Param* alpha, Var* x, Var* residual, Var* lengths, DecoderState* state) const {
+  x = activate_after(tape, c, context_of(c), alpha, x, state);
+  return tape.apply(conv1d, {x, weight(tape, c, state), tape.param(*c.bias), lengths, residual}, {{"dilation", double(c.dilation)}});
+}
+
+/** The only one that reads no activations. */
+Var* Decoder::pre_convolve(Tape& tape, Var* x, Var* lengths, DecoderState* state) const {
+  const NormConv& c = pre_conv_;
+  const int64_t before = context_of(c);
+  if (state) {
+    const Tensor& t = x->value;
+    const Tensor padded = tape.alloc(t.dtype, {t.dims[0], t.dims[1], before + t.dims[2]});
+    const size_t width = size_of(t.dtype), fresh = static_cast<size_t>(t.dims[2]) * width, old = static_cast<size_t>(before) * width;
+    for (int64_t i = 0; i < t.dims[0] * t.dims[1]; ++i)
+      std::memcpy(static_cast<char*>(padded.data) + static_cast<size_t>(i) * (old + fresh) + old,
+                  static_cast<const char*>(t.data) + static_cast<size_t>(i) * fresh, fresh);
+    exchange_context(c, padded, *state);
+    x = tape.constant(padded);
+  }
   return tape.apply(conv1d, {x, weight(tape, c, state), tape.param(*c.bias), lengths},
-                    {{"dilation", double(c.dilation)}, {"pad_left", state ? 0.0 : double(context_of(c))}});
+                    {{"pad_left", state ? 0.0 : double(before)}});
 }
 
 /** The kernel spans two strides: the second half of the last frame's contribution waits for the next frame. */
 Var* Decoder::up_sample(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const {
-  if (state) x = extend(tape, s.up, x, *state);
+  x = activate_after(tape, s.up, 1, s.alpha, x, state);
   const double rate = static_cast<double>(s.rate), groups = static_cast<double>(s.up.bias->value.size());
   return tape.apply(conv_transpose1d, {x, weight(tape, s.up, state), tape.param(*s.up.bias), lengths},
-                    {{"stride", rate}, {"groups", groups}, {"trim_left", state ? rate : 0}, {"trim_right", rate}});
+                    {{"stride", rate}, {"groups", groups}, {"trim_left", rate}, {"trim_right", rate}});
 }
 
 Var* Decoder::forward(Tape& tape, Var* x, const Tensor& frames, DecoderState* state) const {
   int64_t rate = 1;
   Var* lengths = scaled_lengths(tape, frames, rate);
-  x = convolve(tape, pre_conv_, x, lengths, state);
+  x = pre_convolve(tape, x, lengths, state);
   for (const Stage& s : stages_) {
     rate *= s.rate;
     Var* above = scaled_lengths(tape, frames, rate);
     x = condensed(tape, [&] {
-      Var* y = up_sample(tape, s, activate(tape, s.alpha, x), above, state);
+      Var* y = up_sample(tape, s, x, above, state);
       return apply_res_layer(tape, s.res_layer, y,
-                             [&](const NormConv& c, Var* in) { return convolve(tape, c, in, above, state); });
+                             [&](const NormConv& c, Param* alpha, Var* in, Var* residual) {
+                               return convolve(tape, c, alpha, in, residual, above, state);
+                             });
     });
     lengths = above;
   }
-  x = convolve(tape, post_conv_, activate(tape, post_alpha_, x), lengths, state);
+  x = convolve(tape, post_conv_, post_alpha_, x, nullptr, lengths, state);
   x->value.dtype == DType::f32 ? require_finite<float>(x->value) : require_finite<double>(x->value);
   x = tape.apply(clamp, {x}, {{"low", -1}, {"high", 1}});
   return tape.view(x, {x->value.dims[0], x->value.dims[2]});

@@ -34,7 +34,9 @@ class Decoder {
     NormConv up;
     ResLayer res_layer;
   };
-  Var* convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, DecoderState* state) const;
+  Var* pre_convolve(Tape& tape, Var* x, Var* lengths, DecoderState* state) const;
+  /** Of the activations of x; the residual, where there is one, is added. */
+  Var* convolve(Tape& tape, const NormConv& c, Param* alpha, Var* x, Var* residual, Var* lengths, DecoderState* state) const;
   Var* up_sample(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const;
   /** Calls f(conv, channels of its input, frames of context). */
   template <class F>

@@ -7,9 +7,9 @@ namespace {
 
 constexpr double kReplicate = static_cast<double>(PadMode::replicate);
 
-Var* convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, int64_t stride, int64_t pad) {
+Var* convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, int64_t stride, int64_t pad, Var* residual = nullptr) {
   const double p = static_cast<double>(pad);
-  return tape.apply(conv1d, {x, c.weight(tape), tape.param(*c.bias), lengths},
+  return tape.apply(conv1d, {x, c.weight(tape), tape.param(*c.bias), lengths, residual},
                     {{"stride", double(stride)},
                      {"dilation", double(c.dilation)},
                      {"pad_left", p},
@@ -18,8 +18,8 @@ Var* convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, int64_t strid
 }
 
 /** At the same rate. */
-Var* convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths) {
-  return convolve(tape, c, x, lengths, 1, (c.kernel() - 1) * c.dilation / 2);
+Var* convolve(Tape& tape, const NormConv& c, Var* x, Var* lengths, Var* residual = nullptr) {
+  return convolve(tape, c, x, lengths, 1, (c.kernel() - 1) * c.dilation / 2, residual);
 }
 
 }  // namespace
@@ -43,7 +43,9 @@ Var* Encoder::forward(Tape& tape, Var* audio, const Tensor& frames) const {
   for (const Stage& s : stages_) {
     Var* below = scaled_lengths(tape, frames, rate / s.rate);
     x = condensed(tape, [&] {
-      Var* y = apply_res_layer(tape, s.res_layer, x, [&](const NormConv& c, Var* in) { return convolve(tape, c, in, lengths); });
+      Var* y = apply_res_layer(tape, s.res_layer, x, [&](const NormConv& c, Param* alpha, Var* in, Var* residual) {
+        return convolve(tape, c, activate(tape, alpha, in), lengths, residual);
+      });
       return convolve(tape, s.down, activate(tape, nullptr, y), below, s.rate, (s.rate + 1) / 2);
     });
     rate /= s.rate;

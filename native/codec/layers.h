@@ -56,8 +56,8 @@ struct ResLayer {
 
 ResLayer declare_res_layer(Declarer& declare, const CodecConfig& config, const std::string& stem, int64_t C, bool snake);
 
-/** half_snake with these frequencies; leaky ReLU without. */
-Var* activate(Tape& tape, Param* alpha, Var* x);
+/** half_snake with these frequencies, after so many zeros; leaky ReLU without frequencies, and without zeros. */
+Var* activate(Tape& tape, Param* alpha, Var* x, int64_t pad_left = 0);
 
 /** What f() returns. In infer mode everything else that f takes from the tape's arena is given back. */
 template <class F>
@@ -71,7 +71,7 @@ Var* condensed(Tape& tape, F&& f) {
   return tape.constant(kept);
 }
 
-/** `conv(layer, x)` applies a convolution with the padding and the mask of the model. */
+/** `conv(layer, alpha, x, residual)` convolves activations of x with the padding and the mask of the model, and adds the residual. */
 template <class Conv>
 Var* apply_res_layer(Tape& tape, const ResLayer& layer, Var* x, Conv&& conv) {
   Var* sum = nullptr;
@@ -79,12 +79,12 @@ Var* apply_res_layer(Tape& tape, const ResLayer& layer, Var* x, Conv&& conv) {
     Var* y = x;
     for (const ResBlock& block : chain)
       y = condensed(tape, [&] {
-        Var* h = conv(block.input_conv, activate(tape, block.input_alpha, y));
-        h = conv(block.skip_conv, activate(tape, block.skip_alpha, h));
-        return tape.apply(add, {y, h});
+        Var* h = conv(block.input_conv, block.input_alpha, y, nullptr);
+        return conv(block.skip_conv, block.skip_alpha, h, y);
       });
     sum = sum ? tape.apply(add, {sum, y}) : y;
   }
+  if (layer.chains.size() == 1) return sum;
   return tape.apply(scale, {sum}, {{"factor", 1.0 / static_cast<double>(layer.chains.size())}});
 }
 

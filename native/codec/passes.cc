@@ -33,6 +33,26 @@ void require(const Tensor& t, const char* name, DType dtype, int rank, const cha
                (t ? std::string(name_of(t.dtype)) + " " + shape_string(t.shape()) : "none"));
 }
 
+/** Calls lane(ctx, items) once on each thread; items(f) calls f(b) for the items that fall to it, the longest first. Threads that have
+ *  items of their own wait for nothing between operators. */
+template <class F>
+void share_items(const CodecPass& pass, const std::vector<int64_t>& counts, F&& lane) {
+  std::vector<int64_t> order(counts.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t x, int64_t y) { return counts[static_cast<size_t>(x)] > counts[static_cast<size_t>(y)]; });
+  std::atomic<size_t> next{0};
+  auto items = [&](auto&& f) {
+    for (size_t i = next++; i < order.size(); i = next++) f(order[i]);
+  };
+  const int64_t lanes = std::min<int64_t>(pass.ctx.pool.threads(), static_cast<int64_t>(counts.size()));
+  if (lanes <= 1) return lane(Context{pass.ctx.pool, pass.arena}, items);
+  pass.ctx.pool.run(lanes, [&](int64_t) {
+    thread_local Arena arena;  // kept, so that a thread asks for memory once
+    lane(Context{pass.ctx.pool, arena}, items);
+  });
+}
+
 }  // namespace
 
 CodedBatch encode_batch(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples) {
@@ -43,19 +63,20 @@ CodedBatch encode_batch(const CodecPass& pass, const Codec& codec, const Tensor&
   const int64_t T = (most + hop - 1) / hop;
   CodedBatch out{new_tensor(pass.arena, DType::i32, {B, G, T}), new_tensor(pass.arena, DType::i32, {B})};
   fill_zero(out.codes);
-  for (int64_t b = 0; b < B; ++b) {
+  auto encode_item = [&](const Context& ctx, int64_t b) {
     const int64_t n = counts[static_cast<size_t>(b)], frames = (n + hop - 1) / hop;
     out.frames.as<int32_t>()[b] = static_cast<int32_t>(frames);
-    if (n == 0) continue;
-    ScratchScope scope(pass.arena);
-    Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+    if (n == 0) return;
+    ScratchScope scope(ctx.scratch);
+    Tape tape(ctx, ctx.scratch, Tape::Mode::infer);
     tape.cancel = pass.cancel;
     const Tensor item =
         make_tensor(static_cast<char*>(audio.data) + b * S * static_cast<int64_t>(size_of(audio.dtype)), audio.dtype, {1, n});
     const Tensor codes = codec.quantise(tape, codec.encode(tape, item).latent).codes;
     for (int64_t g = 0; g < G; ++g)
       std::copy_n(codes.as<int32_t>() + g * frames, frames, out.codes.as<int32_t>() + (b * G + g) * T);
-  }
+  };
+  share_items(pass, counts, [&](const Context& ctx, auto&& items) { items([&](int64_t b) { encode_item(ctx, b); }); });
   return out;
 }
 
@@ -67,7 +88,7 @@ Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& cod
   fill_zero(wav);
   if (B == 0) return wav;
   const int64_t width = static_cast<int64_t>(size_of(wav.dtype));
-  auto decode_item = [&](CodecStream& stream, Context ctx, int64_t b) {
+  auto decode_item = [&](CodecStream& stream, const Context& ctx, int64_t b) {
     stream.restart(0);
     for (int64_t t = 0; t < counts[static_cast<size_t>(b)]; t += kPortion) {
       const int64_t n = std::min(kPortion, counts[static_cast<size_t>(b)] - t);
@@ -81,22 +102,9 @@ Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& cod
     }
   };
   CodecStream first(pass.ctx, codec, 1);
-  const int64_t lanes = std::min<int64_t>(pass.ctx.pool.threads(), B);
-  if (lanes == 1) {
-    for (int64_t b = 0; b < B; ++b) decode_item(first, {pass.ctx.pool, pass.arena}, b);
-    return wav;
-  }
-  // Each thread decodes items of its own, the longest first: nothing to wait for between operators.
-  std::vector<int64_t> order(static_cast<size_t>(B));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t x, int64_t y) { return counts[static_cast<size_t>(x)] > counts[static_cast<size_t>(y)]; });
-  std::atomic<size_t> next{0};
-  pass.ctx.pool.run(lanes, [&](int64_t) {
-    thread_local Arena arena;  // kept, so that a thread asks for memory once
-    const Context ctx{pass.ctx.pool, arena};
+  share_items(pass, counts, [&](const Context& ctx, auto&& items) {
     CodecStream stream(ctx, first);
-    for (size_t i = next++; i < order.size(); i = next++) decode_item(stream, ctx, order[i]);
+    items([&](int64_t b) { decode_item(stream, ctx, b); });
   });
   return wav;
 }

@@ -5,7 +5,7 @@ import type { Tensor } from './tensor.js';
 /**
  * Correlates each channel group over time with O filters; frames from lengths[b] on are zero.
  *
- * `y[b,o,t] = b[o] + sum_{c,j} w[o,c,j] x[b, g(o)*Cg + c, t*stride + j*dilation - pad_left],  t < lengths[b]`
+ * `y[b,o,t] = b[o] + sum_{c,j} w[o,c,j] x[b, g(o)*Cg + c, t*stride + j*dilation - pad_left] + residual[b,o,t],  t < lengths[b]`
  *
  * @see LeCun et al., Gradient-based learning applied to document recognition, 1998; PyTorch Conv1d
  */
@@ -19,6 +19,8 @@ export const conv1d: Op<
     b?: Tensor | undefined;
     /** `[B]` valid frames of y; i32 */
     lengths?: Tensor | undefined;
+    /** `[B, O, To]` added to y; absent: 0 */
+    residual?: Tensor | undefined;
   },
   {
     /** step between outputs (integer in 1 … 4096); default 1 */
@@ -38,7 +40,7 @@ export const conv1d: Op<
     /** `[B, O, To]` To = floor((T + pads - dilation*(k-1) - 1) / stride) + 1 */
     y: Tensor;
   },
-  'x' | 'w' | 'b'
+  'x' | 'w' | 'b' | 'residual'
 > = op('conv1d');
 
 /**
@@ -140,7 +142,7 @@ export const weightNorm: Op<
 /**
  * Snake with a learned frequency on the first half of the channels, leaky ReLU on the rest.
  *
- * `y[b,c,t] = x + sin^2(alpha[c] x) / (alpha[c] + 1e-9) for c < A = floor(C/2), else x > 0 ? x : slope x`
+ * `y[b,c,t + pad_left] = x + sin^2(alpha[c] x) / (alpha[c] + 1e-9) for c < A = floor(C/2), else x > 0 ? x : slope x;  y[b,c,t] = 0 for t < pad_left`
  *
  * @see Ziyin, Hartwig, Ueda: Neural Networks Fail to Learn Periodic Functions, arXiv 2006.08195; halves as in NanoCodec
  */
@@ -154,9 +156,11 @@ export const halfSnake: Op<
   {
     /** of the leaky half below 0 (real in 0 … 1); default 0.01 */
     slope?: number | undefined;
+    /** zeros before, for a causal convolution to read (integer in 0 … 1048576); default 0 */
+    padLeft?: number | undefined;
   },
   {
-    /** `[B, C, T]` activations */
+    /** `[B, C, To]` activations; To = pad_left + T */
     y: Tensor;
   },
   'x' | 'alpha'

@@ -89,7 +89,8 @@ async function peersOf(group, lines, { torch, threads, quick }) {
     const worker = new Worker(name, [torch.python, path, ...args], torchEnvironment(threads));
     try {
       const { updates, parameters, rssMiB } = await worker.ask(peerRequest(group, lines, quick));
-      if (parameters !== size) throw new BenchError(`${name}: parameters: expected ${size}, as ours, got ${parameters}`);
+      if (parameters !== size)
+        throw new BenchError(`${name}: parameters: expected ${size}, as ours, got ${parameters}`);
       const seconds = Object.fromEntries(phases.map((phase) => [phase, median(updates.map((each) => each[phase]))]));
       const whole = median(updates.map((each) => phases.reduce((sum, phase) => sum + each[phase], 0)));
       peers.push({ name, seconds: { ...seconds, 'whole update': whole }, rssMiB });

@@ -20,10 +20,10 @@ export function chosenOf(cases, wanted) {
 }
 
 /** `count` things are done in the `ms` of a side, which need `work` so many `turns` at least. */
-function rowOf({ name, unit, count, work, turns = 1, ours, peer }, peaks) {
+function rowOf({ unit, count, work, turns = 1, ours, peer, ...named }, peaks) {
   const { bound, seconds } = peaks.roof(work);
   return {
-    name,
+    ...named,
     unit,
     ours: (1000 * count) / ours.ms,
     peer: peer ? (1000 * count) / peer.ms : null,

@@ -22,7 +22,8 @@ function startSides(torch, threads) {
   ];
 }
 
-async function measure({ torch, threads, quick }, request) {
+/** Answers of ours and, with `torch`, of PyTorch eager and compiled. */
+export async function measure({ torch, threads, quick }, request) {
   const sides = startSides(torch, threads);
   try {
     const workers = sides.map(({ worker }) => worker);

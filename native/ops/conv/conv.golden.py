@@ -25,12 +25,15 @@ def masked(y, lengths):
     return y * (torch.arange(y.shape[-1])[None] < lengths[:, None])[:, None]
 
 
-def conv1d(case, x, w, b, lengths=None, **a):
+def conv1d(case, x, w, b, lengths=None, residual=False, **a):
     lengths = None if lengths is None else torch.tensor(lengths, dtype=torch.int32)
     inputs = {"x": leaf(*x), "w": leaf(*w), "b": leaf(w[0]) if b else None, "lengths": lengths}
     mode = a.get("pad_mode", "zero")
     padded = F.pad(inputs["x"], (a.get("pad_left", 0), a.get("pad_right", 0)), mode="constant" if mode == "zero" else mode)
     y = F.conv1d(padded, inputs["w"], inputs["b"], a.get("stride", 1), 0, a.get("dilation", 1), a.get("groups", 1))
+    if residual:
+        inputs["residual"] = leaf(*y.shape)
+        y = y + inputs["residual"]
     out.record("conv1d", case, a, inputs, {"y": masked(y, lengths)})
 
 
@@ -63,4 +66,5 @@ conv2d("conv2d, reflected", (1, 2, 4, 7), (2, 2, 3, 5), True, stride_w=2, pad_h=
 conv_transpose1d("transpose, two inputs a group", (2, 6, 4), (6, 1, 8), True, [16, 9], stride=4, groups=3, trim_right=4)
 conv_transpose1d("transpose, dense", (1, 3, 5), (3, 4, 7), True, stride=3, trim_left=2, trim_right=1)
 conv_transpose1d("transpose, products", (2, 6, 5), (6, 9, 7), True, [14, 8], stride=3, groups=2, trim_left=2, trim_right=1)
+conv1d("conv1d, residual", (2, 5, 11), (5, 5, 3), True, [11, 4], residual=True, dilation=2, pad_left=4)
 out.save()

@@ -19,10 +19,11 @@ inline const Attr pad_mode_attr = choice("pad_mode", {"zero", "replicate", "refl
 inline const Op conv1d{
     .name = "conv1d",
     .summary = "Correlates each channel group over time with O filters; frames from lengths[b] on are zero.",
-    .formula = "y[b,o,t] = b[o] + sum_{c,j} w[o,c,j] x[b, g(o)*Cg + c, t*stride + j*dilation - pad_left],  t < lengths[b]",
+    .formula = "y[b,o,t] = b[o] + sum_{c,j} w[o,c,j] x[b, g(o)*Cg + c, t*stride + j*dilation - pad_left] + residual[b,o,t],  t < "
+               "lengths[b]",
     .source = "LeCun et al., Gradient-based learning applied to document recognition, 1998; PyTorch Conv1d",
     .inputs = {data("x", "B C T", "signal"), param("w", "O Cg k", "filters; Cg = C / groups"), maybe(param("b", "O", "bias")),
-               maybe(ints("lengths", "B", "valid frames of y"))},
+               maybe(ints("lengths", "B", "valid frames of y")), maybe(data("residual", "B O To", "added to y; absent: 0"))},
     .outputs = {data("y", "B O To", "To = floor((T + pads - dilation*(k-1) - 1) / stride) + 1")},
     .attrs = {integer("stride", 1, 1, 4096, "step between outputs"), integer("dilation", 1, 1, 4096, "step between taps"),
               integer("groups", 1, 1, 65536, "independent channel groups"),

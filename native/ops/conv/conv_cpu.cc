@@ -47,7 +47,10 @@ void conv1d_axes(Axes& axes, const Call& c) {
   if (axes["Cg"] * groups != C || O % groups)
     fail_shape("conv1d: w: expected [O, C / groups, k] with O a multiple of groups, got " + shape_string(c.in[1].shape()) +
                " for C=" + std::to_string(C) + ", groups=" + std::to_string(groups));
-  axes.bind("To", conv1d_outputs(c));
+  const int64_t To = conv1d_outputs(c);
+  if (axes.find("To") >= 0 && axes["To"] != To)
+    fail_shape("conv1d: residual: expected [B, O, " + std::to_string(To) + "], got " + shape_string(c.in[4].shape()));
+  axes.bind("To", To);
 }
 
 void conv1d_check(const Call& c) {
@@ -109,8 +112,21 @@ namespace {
 
 template <class T>
 void forward(Call& c) {
-  const T* bias = c.in[2] ? c.in[2].as<T>() : nullptr;
-  conv_forward(c.ctx, conv_shape(c), c.in[0].as<T>(), c.in[1].as<T>(), bias, c.out[0].as<T>());
+  auto given = [&](int i) { return c.in[i] ? c.in[i].as<T>() : nullptr; };
+  const T* residual = c.in[0].rank == 3 ? given(4) : nullptr;
+  conv_forward(c.ctx, conv_shape(c), given(0), given(1), given(2), residual, c.out[0].as<T>());
+}
+
+/** The gradient of what is added to y: that of y, as far as it is valid. */
+template <class T>
+void copy_valid(const Call& c, const ConvShape& s, const T* dy, T* to) {
+  c.ctx.pool.ranges(s.B * s.O, 1 + 16384 / (s.Wo + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t length = s.length(line / s.O);
+      std::copy_n(dy + line * s.Wo, length, to + line * s.Wo);
+      std::fill(to + line * s.Wo + length, to + (line + 1) * s.Wo, T(0));
+    }
+  });
 }
 
 template <class T>
@@ -119,6 +135,7 @@ void backward(Call& c) {
   const T* dy = c.dout[0].as<T>();
   if (c.din[0]) conv_backward_data(c.ctx, s, dy, c.in[1].as<T>(), c.din[0].as<T>());
   if (c.din[1]) conv_backward_weights(c.ctx, s, c.in[0].as<T>(), dy, c.din[1].as<T>());
+  if (c.in[0].rank == 3 && c.din[4]) copy_valid(c, s, dy, c.din[4].as<T>());
   if (!c.din[2]) return;
   T* db = c.din[2].as<T>();
   c.ctx.pool.ranges(s.O, 1 + 16384 / (s.B * s.Ho * s.Wo + 1), [&](int64_t begin, int64_t end) {

@@ -5,7 +5,8 @@
 
 namespace a2s {
 template <class T>
-void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
+void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual,
+                  T* y) {
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups));
   const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,
@@ -54,6 +55,7 @@ void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w
       const int64_t first = g * s.Og + panels.begin(i), M = panels.height(i);
       T* to = y + ((b * s.O + first) * s.Ho + k.h0) * s.Wo + k.w0;
       TapProduct<T> product{filters + first * R, M, rows, offset, R, to, s.Ho * s.Wo, k.w, bias ? bias + first : nullptr};
+      if (residual) product.residual = residual + (to - y);
       if (k.h > 1) product.y = planes, product.N = product.ldy = (k.h - 1) * wide + k.w;
       if (k.w > 0) tap_product(product);
       for (int64_t m = 0; m < M; ++m)
@@ -66,7 +68,9 @@ void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w
   });
 }
 
-template void conv_forward(const Context&, const ConvShape&, const float*, const float*, const float*, float*);
-template void conv_forward(const Context&, const ConvShape&, const double*, const double*, const double*, double*);
+template void conv_forward(const Context&, const ConvShape&, const float*, const float*, const float*, const float*,
+                           float*);
+template void conv_forward(const Context&, const ConvShape&, const double*, const double*, const double*, const double*,
+                           double*);
 
 }  // namespace a2s

@@ -103,9 +103,9 @@ void each_task(const Context& ctx, int64_t count, int64_t size, F&& body) {
   });
 }
 
-/** y from x; bias may be null. */
+/** y from x; bias and residual, which has y's shape, may be null. */
 template <class T>
-void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
+void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y);
 /** dx, overwritten. */
 template <class T>
 void conv_backward_data(const Context& ctx, const ConvShape& s, const T* dy, const T* w, T* dx);

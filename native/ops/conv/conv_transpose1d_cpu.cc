@@ -118,7 +118,7 @@ void backward_many(Call& c, const TransposeShape& s) {
     dy = masked;
   }
   const T* none = nullptr;
-  if (c.din[0]) conv_forward(c.ctx, s.adjoint(), dy, c.in[1].as<T>(), none, c.din[0].as<T>());
+  if (c.din[0]) conv_forward(c.ctx, s.adjoint(), dy, c.in[1].as<T>(), none, none, c.din[0].as<T>());
   if (c.din[1]) conv_backward_weights(c.ctx, s.adjoint(), dy, c.in[0].as<T>(), c.din[1].as<T>());
   if (!c.din[2]) return;
   for (int64_t o = 0; o < s.O; ++o) {

@@ -20,6 +20,7 @@ void plain(const TapProduct<T>& p) {
       const T w = p.w[r * p.M + m], *x = p.x + p.offset[r];
       for (int64_t n = 0; n < p.N; ++n) y[n] += w * x[n];
     }
+    for (int64_t n = 0; p.residual && n < p.N; ++n) y[n] += p.residual[m * p.ldy + n];
   }
 }
 

@@ -15,7 +15,7 @@ constexpr int64_t kDepth = 384;  // rows of x per pass: the panel of w stays in 
 /** M rows by N vectors of y, all in registers. */
 template <class S, int M, int N>
 A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int64_t R, float* y, int64_t ldy, const float* bias,
-                     bool accumulate) {
+                     bool accumulate, const float* residual) {
   typename S::Vector sum[M][N];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
@@ -38,20 +38,25 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) {
       float* to = y + m * ldy + n * S::lanes;
-      S::store(to, S::add(sum[m][n], accumulate ? S::load(to) : S::set(bias ? bias[m] : 0.f)));
+      typename S::Vector v = S::add(sum[m][n], accumulate ? S::load(to) : S::set(bias ? bias[m] : 0.f));
+      if (residual) v = S::add(v, S::load(residual + m * ldy + n * S::lanes));
+      S::store(to, v);
     }
 }
 
 /** The last columns, fewer than a full tile: the same sums in a buffer. */
 template <class S, int M, int N>
 void last_columns(const TapProduct<float>& p, const float* w, const int32_t* offset, int64_t R, int64_t n, const float* bias,
-                  bool accumulate) {
+                  bool accumulate, const float* residual) {
   alignas(64) float buffer[M * N * S::lanes] = {};
   constexpr int64_t ld = N * S::lanes;
   const size_t bytes = static_cast<size_t>(p.N - n) * sizeof(float);
   if (accumulate)
     for (int m = 0; m < M; ++m) std::memcpy(buffer + m * ld, p.y + m * p.ldy + n, bytes);
-  tile<S, M, N>(w, p.x + n, offset, R, buffer, ld, bias, accumulate);
+  tile<S, M, N>(w, p.x + n, offset, R, buffer, ld, bias, accumulate, nullptr);
+  if (residual)
+    for (int m = 0; m < M; ++m)
+      for (int64_t i = 0; i < p.N - n; ++i) buffer[m * ld + i] += residual[m * p.ldy + n + i];
   for (int m = 0; m < M; ++m) std::memcpy(p.y + m * p.ldy + n, buffer + m * ld, bytes);
 }
 
@@ -64,11 +69,12 @@ void panel(const TapProduct<float>& p) {
     const float* w = p.w + r * M;
     const int32_t* offset = p.offset + r;
     const bool accumulate = p.accumulate || r > 0;
+    const float* residual = r + depth == p.R ? p.residual : nullptr;
     int64_t n = 0;
     for (; n + N * S::lanes <= p.N; n += N * S::lanes)
-      tile<S, M, N>(w, p.x + n, offset, depth, p.y + n, p.ldy, p.bias, accumulate);
-    if (p.N - n > S::lanes) last_columns<S, M, N>(p, w, offset, depth, n, p.bias, accumulate);
-    else if (p.N > n) last_columns<S, M, 1>(p, w, offset, depth, n, p.bias, accumulate);
+      tile<S, M, N>(w, p.x + n, offset, depth, p.y + n, p.ldy, p.bias, accumulate, residual ? residual + n : nullptr);
+    if (p.N - n > S::lanes) last_columns<S, M, N>(p, w, offset, depth, n, p.bias, accumulate, residual);
+    else if (p.N > n) last_columns<S, M, 1>(p, w, offset, depth, n, p.bias, accumulate, residual);
     r += depth;
   } while (r < p.R);
 }

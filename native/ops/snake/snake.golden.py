@@ -23,4 +23,7 @@ x = torch.randn(3, 17).double()
 x[0, 0] = 0  # the gradient at 0 is the slope
 x.requires_grad_()
 out.record("leaky_relu", "leaky_relu", {"slope": 0.1}, {"x": x}, {"y": torch.nn.functional.leaky_relu(x, 0.1)})
+x, alpha = (3 * torch.randn(2, 3, 5).double()).requires_grad_(), torch.tensor([0.7]).double().requires_grad_()
+y = torch.cat([x[:, :1] + torch.sin(alpha * x[:, :1]) ** 2 / (alpha + 1e-9), torch.nn.functional.leaky_relu(x[:, 1:], 0.01)], 1)
+out.record("half_snake", "half_snake, zeros before", {"pad_left": 2}, {"x": x, "alpha": alpha}, {"y": torch.nn.functional.pad(y, (2, 0))})
 out.save()

@@ -13,11 +13,14 @@ void leaky_relu_backward(Call& c);
 inline const Op half_snake{
     .name = "half_snake",
     .summary = "Snake with a learned frequency on the first half of the channels, leaky ReLU on the rest.",
-    .formula = "y[b,c,t] = x + sin^2(alpha[c] x) / (alpha[c] + 1e-9) for c < A = floor(C/2), else x > 0 ? x : slope x",
+    .formula =
+        "y[b,c,t + pad_left] = x + sin^2(alpha[c] x) / (alpha[c] + 1e-9) for c < A = floor(C/2), else x > 0 ? x : slope x;  "
+        "y[b,c,t] = 0 for t < pad_left",
     .source = "Ziyin, Hartwig, Ueda: Neural Networks Fail to Learn Periodic Functions, arXiv 2006.08195; halves as in NanoCodec",
     .inputs = {data("x", "B C T", "signal"), param("alpha", "A", "frequencies of the first A channels")},
-    .outputs = {data("y", "B C T", "activations")},
-    .attrs = {real("slope", 0.01, 0, 1, "of the leaky half below 0")},
+    .outputs = {data("y", "B C To", "activations; To = pad_left + T")},
+    .attrs = {real("slope", 0.01, 0, 1, "of the leaky half below 0"),
+              integer("pad_left", 0, 0, 1 << 20, "zeros before, for a causal convolution to read")},
     .axes = half_snake_axes,
     .forward = half_snake_forward,
     .backward = half_snake_backward,

@@ -60,11 +60,13 @@ template <class T>
 void half_forward(Call& c) {
   const T *x = c.in[0].as<T>(), *alpha = c.in[1].as<T>();
   T* y = c.out[0].as<T>();
-  const int64_t C = c.in[0].dims[1], n = c.in[0].dims[2], A = c.in[1].size();
+  const int64_t C = c.in[0].dims[1], n = c.in[0].dims[2], A = c.in[1].size(), pad = c.integer("pad_left");
   c.ctx.pool.ranges(c.in[0].dims[0] * C, 1 + kTask / (n + 1), [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
-      if (line % C < A) snake(x + line * n, y + line * n, n, alpha[line % C]);
-      else leaky(x + line * n, y + line * n, n, static_cast<T>(c.num("slope")));
+      T* to = y + line * (pad + n) + pad;
+      std::fill(to - pad, to, T(0));
+      if (line % C < A) snake(x + line * n, to, n, alpha[line % C]);
+      else leaky(x + line * n, to, n, static_cast<T>(c.num("slope")));
     }
   });
 }
@@ -74,12 +76,14 @@ void half_backward(Call& c) {
   const T *x = c.in[0].as<T>(), *alpha = c.in[1].as<T>(), *dy = c.dout[0].as<T>();
   T* dx = c.din[0] ? c.din[0].as<T>() : nullptr;
   const int64_t B = c.in[0].dims[0], C = c.in[0].dims[1], n = c.in[0].dims[2], A = c.in[1].size();
+  const int64_t pad = c.integer("pad_left");
   double* partial = c.scratch<double>(B * C);  // d alpha of each line
   c.ctx.pool.ranges(B * C, 1 + kTask / (n + 1), [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
       T* to = dx ? dx + line * n : nullptr;
-      if (line % C < A) partial[line] = snake(x + line * n, dy + line * n, to, n, alpha[line % C]);
-      else if (dx) leaky(x + line * n, dy + line * n, to, n, static_cast<T>(c.num("slope")));
+      const T* from = dy + line * (pad + n) + pad;
+      if (line % C < A) partial[line] = snake(x + line * n, from, to, n, alpha[line % C]);
+      else if (dx) leaky(x + line * n, from, to, n, static_cast<T>(c.num("slope")));
     }
   });
   if (!c.din[1]) return;
@@ -112,6 +116,7 @@ void half_snake_axes(Axes& axes, const Call& c) {
   if (axes["A"] != axes["C"] / 2)
     fail_shape("half_snake: alpha: expected [" + std::to_string(axes["C"] / 2) + "], half of C=" + std::to_string(axes["C"]) +
                ", got " + shape_string(c.in[1].shape()));
+  axes.bind("To", axes["T"] + c.integer("pad_left"));
 }
 void half_snake_forward(Call& c) { A2S_BY_DTYPE(c, half_forward); }
 void half_snake_backward(Call& c) { A2S_BY_DTYPE(c, half_backward); }
