@@ -59,6 +59,14 @@ export const grpoTraining = z.strictObject({
   bestCer: z.number().min(0).default(1).describe('A group is skipped when none of it has a lower CER.'),
   worstCer: z.number().min(0).default(1).describe('A group is skipped when one of it has a higher CER.'),
   algorithm: z.enum(['grpo', 'dr_grpo']).default('grpo'),
+  iterations: z.int().min(1).max(64).default(1).describe('Times that the same rollouts move the weights.'),
+  clip: z
+    .strictObject({
+      low: z.number().min(0).lt(1).default(0.2).describe('A token that became less likely by more stops counting.'),
+      high: z.number().min(0).default(0.28).describe('One that became more likely by more.'),
+    })
+    .prefault({})
+    .describe('From the second iteration on; relative to the probability when it was drawn; 0: never.'),
   entropyWeight: z.number().min(0).default(0),
   validationItems: z.int().min(1).default(48),
   ...loopFields,
@@ -85,7 +93,7 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
     name: 'grpo',
     model,
     optimizer,
-    async step(step, phases, logged) {
+    async step(step, phases, logged, move) {
       const start = performance.now();
       const guided = randomAt(config.seed, step, 0) < config.guidance.share;
       const sampling = samplingOf(config, guided ? config.guidance.scale : 1);
@@ -118,12 +126,12 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
       const audioSec = (frames * hopLengthOf(codec)) / codec.config.sampleRate;
       const segments = prompts.reduce((sum, { reference }) => sum + segmentsOf(reference.ipa).length, 0);
       metrics['samples/segmentsPerSec'] = (config.groupSize * segments) / audioSec;
-      const learnt = await phases.time('update', () => learn(trainer, rollouts, found, sampling));
+      const skip = !found.valid.includes(1);
+      const learnt = await phases.time('update', () => learn(trainer, rollouts, found, { sampling, skip, move }));
       for (const alarm of alarms.observe(step, watched(metrics))) {
         metrics[`alarm/${alarm.rule}`] = 1;
         console.error(`\nalarm at update ${step + 1}: ${alarm.rule}: ${alarm.message}`);
       }
-      const skip = !found.valid.includes(1);
       if (logged && !skip) Object.assign(metrics, await gradientShares(model));
       metrics.xRealTime = (1000 * audioSec) / (performance.now() - start);
       return { metrics: { ...metrics, ...learnt }, skip };
@@ -199,39 +207,74 @@ async function rollAndJudge(
   };
 }
 
-/** The policy gradient of all chunks, and what the pass measured. Releases the rollouts. */
+/** The policy gradient of all chunks, of the last iteration, and what the passes measured. Releases the rollouts. */
 async function learn(
-  { model, config }: Trainer,
+  trainer: Trainer,
   rollouts: readonly Rollouts[],
-  { advantages, frameAdvantages }: Advantages,
-  sampling: Sampling,
+  found: Advantages,
+  { sampling, skip, move }: { sampling: Sampling; skip: boolean; move: () => Promise<unknown> },
 ): Promise<Metrics> {
-  const { frameStacking } = model.config;
-  let [at, gap, loss, outside] = [0, 0, 0, 0];
-  for (const each of rollouts) {
-    const count = each.frames.length;
-    const part = await Tensor.from(Float32Array.from(advantages.subarray(at, at + count)), [count]);
-    const byFrame = frameAdvantages && (await frameRows(each, frameAdvantages.slice(at, at + count), frameStacking));
-    at += count;
-    const mask = await lossMask(each, frameStacking);
-    const weight = count / advantages.length;
-    const result = await model.lossBackward(each.batch, {
-      kind: 'policy',
-      advantages: part,
-      ...(byFrame && { frameAdvantages: byFrame }),
-      mask,
-      sampling,
-      algorithm: config.algorithm,
-      ...(config.algorithm === 'dr_grpo' && { maxFrames: config.maxFrames }),
-      ...(config.entropyWeight > 0 && { entropyWeight: config.entropyWeight }),
-      weight,
-    });
-    gap = Math.max(gap, await largestGap(each, result.logprobs));
-    loss += weight * result.loss;
-    outside += result.stats.outsideSupport ?? 0;
-    disposeTensors(each.batch, each, result, { part, mask, ...(byFrame && { byFrame }) });
+  const { model, config } = trainer;
+  const starts = rollouts.map((_, i) => rollouts.slice(0, i).reduce((sum, { frames }) => sum + frames.length, 0));
+  const inputs = await Promise.all(
+    rollouts.map((each, i) => lossInputs(each, found, starts[i]!, model.config.frameStacking)),
+  );
+  /** One pass over all chunks. @param drawn log-probabilities of the first iteration, which are the sampler's */
+  const pass = async (drawn?: readonly Tensor[]) => {
+    const passed = [];
+    for (const [i, each] of rollouts.entries()) {
+      passed.push(
+        await model.lossBackward(each.batch, {
+          kind: 'policy',
+          ...inputs[i]!,
+          ...(drawn && { oldLogprobs: drawn[i]!, clipLow: config.clip.low, clipHigh: config.clip.high }),
+          sampling,
+          algorithm: config.algorithm,
+          ...(config.algorithm === 'dr_grpo' && { maxFrames: config.maxFrames }),
+          ...(config.entropyWeight > 0 && { entropyWeight: config.entropyWeight }),
+          weight: each.frames.length / found.advantages.length,
+        }),
+      );
+    }
+    return passed;
+  };
+  const first = await pass();
+  const gaps = await Promise.all(rollouts.map((each, i) => largestGap(each, first[i]!.logprobs)));
+  const metrics: Metrics = {
+    'policy/loss': sum(first.map(({ loss }, i) => (loss * rollouts[i]!.frames.length) / found.advantages.length)),
+    'policy/logprobGap': Math.max(...gaps),
+    'policy/outsideSupport': sum(first.map(({ stats }) => stats.outsideSupport!)),
+  };
+  for (let iteration = 1; iteration < config.iterations && !skip; iteration++) {
+    await move();
+    const later = await pass(first.map(({ logprobs }) => logprobs));
+    metrics['policy/moved'] = Math.max(...later.map(({ stats }) => stats.maxLogprobGap!));
+    const tokens = sum(later.map(({ stats }) => stats.tokens!));
+    metrics['policy/clipped'] =
+      sum(later.map(({ stats }) => (stats.clippedBelow! + stats.clippedAbove!) * stats.tokens!)) / Math.max(1, tokens);
+    for (const { logprobs } of later) logprobs.dispose();
   }
-  return { 'policy/loss': loss, 'policy/logprobGap': gap, 'policy/outsideSupport': outside };
+  for (const [i, each] of rollouts.entries())
+    disposeTensors(each.batch, each, { logprobs: first[i]!.logprobs }, inputs[i]!);
+  return metrics;
+}
+
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+
+/** What the loss needs of some rollouts, of which the first is number `start` of the update. */
+async function lossInputs(
+  rollouts: Rollouts,
+  { advantages, frameAdvantages }: Advantages,
+  start: number,
+  frameStacking: number,
+) {
+  const end = start + rollouts.frames.length;
+  const ofFrames = frameAdvantages && (await frameRows(rollouts, frameAdvantages.slice(start, end), frameStacking));
+  return {
+    advantages: await Tensor.from(Float32Array.from(advantages.subarray(start, end)), [end - start]),
+    ...(ofFrames && { frameAdvantages: ofFrames }),
+    mask: await lossMask(rollouts, frameStacking),
+  };
 }
 
 /** What each codebook's head has of the norm of the gradients of all heads that draw. */

@@ -14,8 +14,14 @@ export interface Stage {
    * Gradients of update `step` (0 is the first). `skip`: nothing was learnt, the weights stay.
    *
    * @param logged whether its metrics will be written down: the time for what only a reader wants
+   * @param move moves the weights by the gradients of now, as the loop does by those that are left: for updates of several iterations
    */
-  step(step: number, phases: Phases, logged: boolean): Promise<{ metrics: Metrics; skip?: boolean }>;
+  step(
+    step: number,
+    phases: Phases,
+    logged: boolean,
+    move: () => Promise<unknown>,
+  ): Promise<{ metrics: Metrics; skip?: boolean }>;
   /** `score`: lower is better; the weights with the lowest are kept as `best`. */
   validate?(step: number): Promise<{ score: number; metrics: Metrics }>;
   /** Cursors that decide what later updates see, as JSON. */
@@ -109,9 +115,13 @@ export async function runStage(stage: Stage, run: Run, config: LoopConfig, from?
       const done = step + 1;
       const ends = done === config.steps;
       const due = (every: number) => ends || (every > 0 && done % every === 0);
-      const { metrics, skip } = await stage.step(step, phases, due(config.logEvery));
-      const report = skip ? undefined : await stage.optimizer.step({ lr, clipNorm: config.clipNorm });
-      await stage.model.zeroGrad();
+      const move = async () => {
+        const report = await stage.optimizer.step({ lr, clipNorm: config.clipNorm });
+        await stage.model.zeroGrad();
+        return report;
+      };
+      const { metrics, skip } = await stage.step(step, phases, due(config.logEvery), move);
+      const report = skip ? undefined : await move();
       nonFinite = report && report.nonFinite > 0 ? nonFinite + 1 : 0;
       if (nonFinite > maxNonFinite) throw divergence(run, step);
       if (due(config.logEvery) || report?.nonFinite)

@@ -6,7 +6,7 @@ import { readModelFolder } from '@align2speak/weights';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { grpoStage, grpoTraining } from '../src/grpo-stage.js';
-import { Phases } from '../src/loop.js';
+import { Phases, type Stage } from '../src/loop.js';
 import { lossMask, type Rollouts } from '../src/rollouts.js';
 import { configsOf, makeProject, type Project, writeTts } from './fixtures/project.js';
 import { metricsOf, runQuietly, writeConfig } from './fixtures/runs.js';
@@ -31,13 +31,19 @@ const seconds = 'return Float64Array.from(wavs, ({ length }) => length / 8000);'
 const loudness =
   'return Float64Array.from(wavs, (wav) => Math.min(10, 9 * wav.reduce((s, x) => s + Math.abs(x), 0) / wav.length));';
 
+/** How a test's stage moves weights within an update. */
+type Move = (stage: Stage) => Promise<unknown>;
+const neverMoves: Move = () => {
+  throw new Error('expected an update of one iteration');
+};
+
 /** The first update of a run: its metrics, whether it taught nothing, and the gradients. */
-async function firstStep(changes: object) {
+async function firstStep(changes: object, move = neverMoves) {
   const config = parseConfig(grpoTraining, { ...configsOf(project).grpo, ...changes }, 'test');
   const stage = await grpoStage(config);
   const errors = vi.spyOn(console, 'error').mockReturnValue();
   try {
-    const { metrics, skip } = await stage.step(0, new Phases(), true);
+    const { metrics, skip } = await stage.step(0, new Phases(), true, () => move(stage));
     const grads: Grads = {};
     for (const [name, tensor] of Object.entries(await stage.model.gradients()))
       grads[name] = (await tensor.toArray()) as Float32Array;
@@ -63,6 +69,42 @@ function distance(a: Grads, b: Grads): number {
     });
   return gap / most;
 }
+
+describe('iterations', () => {
+  it('learn from the same rollouts again: as before, where nothing moved', async () => {
+    const moves: number[] = [];
+    const again = await firstStep({ iterations: 3 }, (stage) => {
+      moves.push(1);
+      return stage.model.zeroGrad();
+    });
+    expect(moves).toHaveLength(2);
+    const once = await firstStep({});
+    expect(distance(again.grads, once.grads)).toBeLessThan(1e-5);
+    expect(again.metrics).toMatchObject({ 'policy/moved': 0, 'policy/clipped': 0 });
+    expect(again.metrics['policy/loss']).toBe(once.metrics['policy/loss']);
+  });
+
+  it('weigh tokens by how much likelier they became, and leave out those that moved too far', async () => {
+    const move: Move = async (stage) => {
+      await stage.optimizer.step({ lr: 1e-3 });
+      await stage.model.zeroGrad();
+    };
+    const once = await firstStep({});
+    const free = await firstStep({ iterations: 2, clip: { low: 0, high: 0 } }, move);
+    expect(free.metrics['policy/moved']).toBeGreaterThan(1e-4);
+    expect(free.metrics['policy/clipped']).toBe(0);
+    expect(distance(free.grads, once.grads)).toBeGreaterThan(1e-4);
+    // Wherever the step did what it was meant to, by however little.
+    const tight = await firstStep({ iterations: 2, clip: { low: 1e-7, high: 1e-7 } }, move);
+    expect(tight.metrics['policy/clipped']).toBeGreaterThan(0.3);
+    expect(tight.metrics['policy/logprobGap']).toBe(once.metrics['policy/logprobGap']);
+  });
+
+  it('of an update that teaches nothing move nothing', async () => {
+    const rewards = [{ use: plugIn('same', 'return new Float64Array(wavs.length);'), weight: 1 }];
+    expect(await firstStep({ rewards, iterations: 2 })).toMatchObject({ skip: true });
+  });
+});
 
 describe('likelihoods', () => {
   it.each([
