@@ -7,6 +7,8 @@
 namespace a2s {
 namespace {
 
+constexpr int64_t kCached = 256 << 10;  // bytes of an activation that stays in the second-level cache beside the others of its block
+
 int64_t context_of(const NormConv& c) { return (c.kernel() - 1) * c.dilation; }
 
 /** The first frames of x [B, C, T], which are free, become the context, and its last frames the next one. */
@@ -91,23 +93,55 @@ Var* Decoder::up_sample(Tape& tape, const Stage& s, Var* x, Var* lengths, Decode
                     {{"stride", rate}, {"groups", groups}, {"trim_left", rate}, {"trim_right", rate}});
 }
 
+Var* Decoder::run_stage(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const {
+  return condensed(tape, [&] {
+    Var* y = up_sample(tape, s, x, lengths, state);
+    return apply_res_layer(tape, s.res_layer, y, [&](const NormConv& c, Param* alpha, Var* in, Var* residual) {
+      return convolve(tape, c, alpha, in, residual, lengths, state);
+    });
+  });
+}
+
+Var* Decoder::continue_from(Tape& tape, size_t stage, Var* x, DecoderState& state) const {
+  if (stage == stages_.size()) return convolve(tape, post_conv_, post_alpha_, x, nullptr, nullptr, &state);
+  const Stage& s = stages_[stage];
+  const Tensor& t = x->value;
+  const int64_t lines = t.dims[0] * t.dims[1], n = t.dims[2], width = static_cast<int64_t>(size_of(t.dtype));
+  const int64_t most = std::max<int64_t>(1, kCached / (lines / 2 * s.rate * width));
+  if (n <= most) return continue_from(tape, stage + 1, run_stage(tape, s, x, nullptr, &state), state);
+  int64_t rate = 1;
+  for (size_t i = stage; i < stages_.size(); ++i) rate *= stages_[i].rate;
+  const Tensor all = tape.alloc(t.dtype, {t.dims[0], 1, n * rate});
+  const int64_t pieces = (n + most - 1) / most;
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t from = i * n / pieces, count = (i + 1) * n / pieces - from;
+    const Arena::Mark mark = tape.arena().mark();
+    const Tensor part = tape.alloc(t.dtype, {t.dims[0], t.dims[1], count});
+    for (int64_t line = 0; line < lines; ++line)
+      std::memcpy(static_cast<char*>(part.data) + line * count * width, static_cast<const char*>(t.data) + (line * n + from) * width,
+                  static_cast<size_t>(count * width));
+    const Tensor piece = continue_from(tape, stage, tape.constant(part), state)->value;
+    for (int64_t b = 0; b < t.dims[0]; ++b)
+      std::memcpy(static_cast<char*>(all.data) + (b * n + from) * rate * width,
+                  static_cast<const char*>(piece.data) + b * count * rate * width, static_cast<size_t>(count * rate * width));
+    tape.arena().release(mark);
+  }
+  return tape.constant(all);
+}
+
 Var* Decoder::forward(Tape& tape, Var* x, const Tensor& frames, DecoderState* state) const {
   int64_t rate = 1;
   Var* lengths = scaled_lengths(tape, frames, rate);
   x = pre_convolve(tape, x, lengths, state);
-  for (const Stage& s : stages_) {
-    rate *= s.rate;
-    Var* above = scaled_lengths(tape, frames, rate);
-    x = condensed(tape, [&] {
-      Var* y = up_sample(tape, s, x, above, state);
-      return apply_res_layer(tape, s.res_layer, y,
-                             [&](const NormConv& c, Param* alpha, Var* in, Var* residual) {
-                               return convolve(tape, c, alpha, in, residual, above, state);
-                             });
-    });
-    lengths = above;
+  if (state) x = continue_from(tape, 0, x, *state);
+  else {
+    for (const Stage& s : stages_) {
+      rate *= s.rate;
+      lengths = scaled_lengths(tape, frames, rate);
+      x = run_stage(tape, s, x, lengths, nullptr);
+    }
+    x = convolve(tape, post_conv_, post_alpha_, x, nullptr, lengths, nullptr);
   }
-  x = convolve(tape, post_conv_, post_alpha_, x, nullptr, lengths, state);
   x->value.dtype == DType::f32 ? require_finite<float>(x->value) : require_finite<double>(x->value);
   x = tape.apply(clamp, {x}, {{"low", -1}, {"high", 1}});
   return tape.view(x, {x->value.dims[0], x->value.dims[2]});
