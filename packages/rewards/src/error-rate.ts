@@ -1,5 +1,5 @@
-import type { Transcript } from './judge.js';
 import type { Parts } from './reward.js';
+import type { Transcript } from './transcript.js';
 
 /** What speech recognition got wrong: `errors` of `length` segments; `rate` = errors / length, NaN where there are none. */
 export interface ErrorCount {

@@ -2,14 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { CancelledError, CheckpointError, ConfigError, DataError } from '@align2speak/contracts';
 import { type JudgeInfo, type JudgeKind, judgeInfo } from './judge-info.js';
 import { JudgeThread, type PaddedBatch } from './judge-thread.js';
-
-/** What a recogniser heard. */
-export interface Transcript {
-  /** IPA without stress, length marks, spaces and pauses. */
-  readonly text: string;
-  /** Where each code point of it was heard: 0 the sample's beginning, 1 its end. */
-  readonly places: readonly number[];
-}
+import { greedyTranscript, type Transcript } from './transcript.js';
 
 /** What each kind of judge says of waveforms, one entry for each. */
 export interface JudgeAnswers {
@@ -152,29 +145,10 @@ function rowsOf(values: Float32Array, count: number): Float32Array[] {
   return Array.from({ length: count }, (_, i) => values.slice(i * width, (i + 1) * width));
 }
 
-/** The most likely label of each frame, repeats and blanks left out. @see Graves et al.: CTC, ICML 2006, 3.2 */
 function transcriptsOf(
-  results: (Float32Array | BigInt64Array)[],
+  [logits, frames]: (Float32Array | BigInt64Array)[],
   items: number,
   { symbols = [] }: JudgeInfo,
 ): Transcript[] {
-  const [logits, frames] = results as [Float32Array, BigInt64Array];
-  const V = symbols.length + 1;
-  return rowsOf(logits, items).map((rows, b) => {
-    let text = '';
-    const places: number[] = [];
-    let last = 0;
-    const count = Number(frames[b]);
-    for (let t = 0; t < count; t++) {
-      let best = 0;
-      for (let v = 1; v < V; v++) if (rows[t * V + v]! > rows[t * V + best]!) best = v;
-      if (best !== last && best > 0) {
-        const symbol = symbols[best - 1]!;
-        text += symbol;
-        for (const _ of symbol) places.push((t + 0.5) / count);
-      }
-      last = best;
-    }
-    return { text, places };
-  });
+  return rowsOf(logits as Float32Array, items).map((rows, b) => greedyTranscript(rows, Number(frames![b]), symbols));
 }

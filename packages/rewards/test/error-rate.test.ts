@@ -1,7 +1,7 @@
-import { align, cer, segmentsOf } from '@align2speak/rewards';
+import { cer, segmentsOf } from '@align2speak/rewards';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { locatedErrors } from '../src/error-rate.js';
+import { align, locatedErrors } from '../src/error-rate.js';
 
 describe('segmentsOf', () => {
   it('keeps sounds and leaves out what is not compared', () => {

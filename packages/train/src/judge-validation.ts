@@ -1,7 +1,7 @@
 import { wavTensors } from '@align2speak/codec';
 import { equalErrorRate } from '@align2speak/evaluate';
 import type { Judge } from '@align2speak/native';
-import { align, segmentsOf } from '@align2speak/rewards';
+import { cer, greedyTranscript } from '@align2speak/rewards';
 import { disposeTensors } from '@align2speak/tts';
 import type { JudgeSpeech } from './judge-speech.js';
 
@@ -59,20 +59,12 @@ async function transcriptionErrors(
     const [items, steps, labels] = logits!.shape as [number, number, number];
     for (let b = 0; b < items; b++) {
       const { ipa, lang } = speech[begin + b]!.utterance;
-      const rows = logits!.data as Float32Array;
-      const text: string[] = [];
-      let last = 0;
-      for (let t = 0; t < frames!.data[b]!; t++) {
-        const row = rows.subarray((b * steps + t) * labels, (b * steps + t + 1) * labels);
-        const best = row.reduce((top, value, label) => (value > row[top]! ? label : top), 0);
-        if (best !== 0 && best !== last) text.push(symbols[best - 1]!);
-        last = best;
-      }
-      const reference = segmentsOf(ipa);
+      const rows = (logits!.data as Float32Array).subarray(b * steps * labels, (b + 1) * steps * labels);
+      const { errors, length } = cer(greedyTranscript(rows, frames!.data[b]!, symbols).text, ipa);
       for (const key of ['all', lang]) {
         const count = counts.get(key) ?? { errors: 0, length: 0 };
-        count.errors += align(text, reference).errors;
-        count.length += reference.length;
+        count.errors += errors;
+        count.length += length;
         counts.set(key, count);
       }
     }
