@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <mutex>
 
 #include "ops/elementwise/elementwise.h"
 #include "ops/embedding/embedding.h"
@@ -301,6 +302,102 @@ class Generator {
   std::unique_ptr<StepDecoder> decoder_;
 };
 
+/** Rows [begin, begin + count) of t, in place; none of none. */
+Tensor rows_of(Tensor t, int64_t begin, int64_t count) {
+  if (!t) return t;
+  t.data = static_cast<char*>(t.data) + static_cast<size_t>(begin) * (t.bytes() / static_cast<size_t>(t.dims[0]));
+  t.dims[0] = count;
+  return t;
+}
+
+/** The samples of several generations, one after the other. */
+Generated join(const std::vector<Generated>& parts, Arena& arena) {
+  int64_t B = 0, T = 0;
+  for (const Generated& part : parts) B += part.lengths.size(), T = std::max(T, part.codes.dim(2));
+  const Generated& first = parts[0];
+  auto joined = [&](Tensor Generated::* which) {
+    const Tensor& like = first.*which;
+    Tensor to = like;
+    to.dims[0] = B;
+    if (to.rank == 3) to.dims[2] = T;
+    to.data = arena.alloc(to.bytes());
+    fill_zero(to);
+    char* at = static_cast<char*>(to.data);
+    for (const Generated& part : parts) {
+      const Tensor& from = part.*which;
+      const int64_t lines = from.rank == 3 ? from.dims[0] * from.dims[1] : 1;
+      const size_t line = from.bytes() / static_cast<size_t>(lines);
+      const size_t step = from.rank == 3 ? static_cast<size_t>(T) * size_of(from.dtype) : line;
+      for (int64_t i = 0; i < lines; ++i, at += step) std::memcpy(at, static_cast<char*>(from.data) + static_cast<size_t>(i) * line, line);
+    }
+    return to;
+  };
+  Generated all{joined(&Generated::codes),   joined(&Generated::lengths),    joined(&Generated::truncated),   joined(&Generated::logprobs),
+                joined(&Generated::entropy), joined(&Generated::end_tokens), joined(&Generated::end_logprobs)};
+  for (const Generated& part : parts) {
+    all.times.encode_ms = std::max(all.times.encode_ms, part.times.encode_ms);
+    all.times.prefill_ms = std::max(all.times.prefill_ms, part.times.prefill_ms);
+    all.times.decode_ms = std::max(all.times.decode_ms, part.times.decode_ms);
+    all.times.sample_ms = std::max(all.times.sample_ms, part.times.sample_ms);
+    all.times.steps = std::max(all.times.steps, part.times.steps);
+    all.times.rows += part.times.rows;
+  }
+  return all;
+}
+
+/** Reports the steps that all of several generations have reached. */
+class JointProgress {
+ public:
+  JointProgress(int64_t parts, const GenerateSettings& s) : progress_(s.progress), at_(static_cast<size_t>(parts), {-1, 0}) {}
+  void report(int64_t part, int64_t step, int64_t running) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    at_[static_cast<size_t>(part)] = {step, running};
+    most_ = std::max(most_, step);
+    int64_t least = most_, left = 0;
+    for (auto [reached, count] : at_) {
+      if (reached < 0 || count > 0) least = std::min(least, reached);  // one whose samples have all ended waits for nothing
+      left += count;
+    }
+    while (progress_ && reported_ < least) progress_(++reported_, left);
+  }
+
+ private:
+  const std::function<void(int64_t, int64_t)>& progress_;
+  std::vector<std::pair<int64_t, int64_t>> at_;  // step and running samples of each
+  int64_t most_ = -1, reported_ = -1;
+  std::mutex mutex_;
+};
+
+/** Every thread then reads all weights for itself, in each step: they have to come from a cache, or to serve many rows. */
+bool pays_apart(const Tts& tts, int64_t prompts, int64_t group, int64_t threads) {
+  constexpr int64_t kCachedBytes = 48 << 20, kManyRows = 48;
+  const int64_t bytes = tts.params().flat_size() * static_cast<int64_t>(size_of(tts.dtype()));
+  return prompts >= threads && (bytes <= kCachedBytes || prompts / threads * group >= kManyRows);
+}
+
+/** Each thread generates for prompts of its own: steps of few rows are many short operators, too small to share. */
+Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group, const Tensor& ids,
+                         const GenerateSettings& settings, int64_t parts) {
+  // Of this thread, so that they are there when the results are joined, and ask for memory once.
+  thread_local std::vector<std::unique_ptr<Arena>> arenas;
+  while (static_cast<int64_t>(arenas.size()) < 2 * parts) arenas.push_back(std::make_unique<Arena>());
+  const int64_t P = prompts.text.dim(0);
+  std::vector<Generated> results(static_cast<size_t>(parts));
+  JointProgress progress(parts, settings);
+  ctx.pool.run(parts, [&, kept = arenas.data()](int64_t i) {
+    Arena &own = *kept[2 * i], &scratch = *kept[2 * i + 1];
+    own.reset(), scratch.reset();
+    const int64_t begin = P * i / parts, count = P * (i + 1) / parts - begin;
+    const Prompts mine{rows_of(prompts.text, begin, count), rows_of(prompts.text_lengths, begin, count),
+                       rows_of(prompts.context_codes, begin, count), rows_of(prompts.context_lengths, begin, count)};
+    GenerateSettings s = settings;
+    s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };
+    results[static_cast<size_t>(i)] =
+        Generator({ctx.pool, scratch}, own, tts, mine, group, rows_of(ids, begin * group, count * group), s).run();
+  });
+  return join(results, arena);
+}
+
 }  // namespace
 
 Generated generate(Context ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group, const Tensor& sample_ids,
@@ -308,6 +405,9 @@ Generated generate(Context ctx, Arena& arena, const Tts& tts, const Prompts& pro
   check_prompts(tts.config(), prompts);
   require(group >= 1, "group", "at least 1", group);
   check_samples(sample_ids, prompts.text.dim(0) * group);
+  const int64_t threads = ctx.pool.threads();
+  if (threads > 1 && pays_apart(tts, prompts.text.dim(0), group, threads))
+    return generate_apart(ctx, arena, tts, prompts, group, sample_ids, settings, threads);
   return Generator(ctx, arena, tts, prompts, group, sample_ids, settings).run();
 }
 

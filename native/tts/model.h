@@ -65,6 +65,7 @@ class Tts {
 
   const TtsConfig& config() const { return config_; }
   Params& params() { return params_; }
+  const Params& params() const { return params_; }
   DType dtype() const { return params_.dtype(); }
   const Transformer& decoder() const { return *decoder_; }
   /** @throws Config when the model has none. */

@@ -4,7 +4,7 @@ The networks are those of the shipped tiny models, with random weights: a text-t
 decoder, two recognisers, a speaker net and a quality net. It has less to do than ours: all samples have the mean length, so that nothing
 is padded, masked or finished early; texts are as long as each other; transcripts are not aligned, the pace is not measured.
 Encoders and cross-attention memories are shared by a group, keys and values cached, weight norm folded away, AdamW fused. `--compile` gives
-the decoder step, codec, judges and loss to torch.compile.
+the decoder step, the draw of a code, codec, judges and loss to torch.compile.
 """
 
 import sys
@@ -20,8 +20,8 @@ from tts import Stack, Tts
 torch.manual_seed(0)
 COMPILED = "--compile" in sys.argv
 TEMPERATURE = 0.7
-# Samples that are learnt from, decoded and judged at once: the fastest of 12, 24, 48 and 144.
-LEARNT, DECODED, JUDGED = 48, 12, 24
+# Samples that are learnt from, decoded and judged at once: the fastest of 6, 12, 24, 48 and 144.
+LEARNT, DECODED, JUDGED = 48, 12, 12
 
 
 class LocalTts(Tts):
@@ -32,28 +32,18 @@ class LocalTts(Tts):
         local = c["localTransformer"]
         sizes = {"dModel": local["dModel"], "dFfn": local["dFfn"], "heads": local["heads"], "maxPositions": local["maxPositions"], "crossHeadDim": 0}
         self.local = Stack(sizes, local["layers"], 1, True, False)
-        self.local_heads = nn.ModuleList(nn.Linear(local["dModel"], c["vocab"]) for _ in range(self.K))
+        self.local.norm = nn.Identity()
+        self.local_heads = nn.Parameter(0.02 * torch.randn(self.K, c["vocab"], local["dModel"]))
+        self.local_bias = nn.Parameter(torch.zeros(self.K, c["vocab"]))
 
-    def token(self, k, ids):
-        """Embedding of codebook k's ids, as the local transformer reads it."""
-        return F.embedding(ids + k * self.c["vocab"], self.audio.weight)
-
-    def step(self, x, memories, caches, local_caches, at, mask):
-        """A frame [R, K, 1] from hidden rows x at position `at`, with its log-probabilities and entropies [R, K]."""
-        x = self.decoder(x, memories, caches, at, mask)[:, -1:]
-        ids, logprobs, entropies = [], [], []
-        for k, head in enumerate(self.local_heads):
-            before = None if mask is None else (self.places <= k)[None]
-            y = self.local(x, caches=local_caches, at=self.places[k : k + 1], mask=before)[:, -1]
-            logits = (head(y) / TEMPERATURE).masked_fill(self.forbidden, -torch.inf)
-            all = F.log_softmax(logits, -1)
-            p = all.exp()
-            drawn = (p / torch.empty_like(p).exponential_()).argmax(-1, keepdim=True)
-            ids.append(drawn)
-            logprobs.append(all.gather(1, drawn))
-            entropies.append(torch.special.entr(p).sum(-1, keepdim=True))
-            x = self.token(k, drawn)
-        return torch.stack(ids, 1), torch.cat(logprobs, 1), torch.cat(entropies, 1)
+    def token_step(self, x, caches, k, mask):
+        """Codebook k [1] of a frame from the local input x [R, 1, D]: ids [R, 1], their log-probabilities and entropies, the next input."""
+        y = self.local(x, caches=caches, at=k, mask=mask)[:, -1]
+        logits = F.linear(y, self.local_heads[k][0], self.local_bias[k][0]) / TEMPERATURE
+        all = F.log_softmax(logits.masked_fill(self.forbidden, -torch.inf), -1)
+        p = all.exp()
+        ids = (p / torch.empty_like(p).exponential_()).argmax(-1, keepdim=True)
+        return ids, all.gather(1, ids), torch.special.entr(p).sum(-1, keepdim=True), F.embedding(ids + k * self.c["vocab"], self.audio.weight)
 
     def policy_loss(self, text, context_codes, codes, advantages):
         """-A log p of every drawn code, the mean; codes [B, K, T] of len(B) / len(text) samples a text."""
@@ -67,8 +57,9 @@ class LocalTts(Tts):
         tokens = F.embedding(targets[:, :-1] + self.first_rows[:-1], self.audio.weight)
         y = self.local(torch.cat([hidden[:, None], tokens], 1))
         loss = 0
-        for k, head in enumerate(self.local_heads):
-            losses = F.cross_entropy(head(y[:, k]) / TEMPERATURE, targets[:, k], reduction="none")
+        for k in range(self.K):
+            logits = F.linear(y[:, k], self.local_heads[k], self.local_bias[k]) / TEMPERATURE
+            losses = F.cross_entropy(logits, targets[:, k], reduction="none")
             loss = loss + (losses.view(len(codes), -1).mean(1) * advantages).mean()
         return loss / self.K
 
@@ -87,12 +78,15 @@ class Judge(nn.Module):
         outputs = {"ctc": head.get("labels"), "speaker": head.get("dim"), "quality": 1}[head["kind"]]
         self.head = nn.Linear(C if head["kind"] == "ctc" else 2 * C, outputs)
 
-    def forward(self, wav):
+    def log_mel(self, wav):
         c = self.c
         s = torch.stft(wav, c["nFft"], c["hopLength"], c["nFft"], self.window, pad_mode="constant", return_complex=True)
-        mel = torch.log(self.filters @ torch.view_as_real(s).square().sum(-1).sqrt() + 0.01).mT
+        return torch.log(self.filters @ torch.view_as_real(s).square().sum(-1).sqrt() + 0.01).mT
+
+    def forward(self, mel):
+        c = self.c
         stack = c["frameStack"]
-        x = F.gelu(self.frontend(mel[:, : mel.shape[1] // stack * stack].reshape(len(wav), -1, stack * c["nMels"])))
+        x = F.gelu(self.frontend(mel[:, : mel.shape[1] // stack * stack].reshape(len(mel), -1, stack * c["nMels"])))
         for norm, conv, linear in self.blocks:
             x = x + linear(F.gelu(conv(norm(x).mT)).mT)
         x = self.norm(x)
@@ -107,7 +101,6 @@ class Update:
         c = request["config"]
         self.group, self.frames = request["group"], request["frames"]
         self.model = LocalTts(c)
-        self.model.register_buffer("places", torch.arange(self.model.K), persistent=False)
         self.codec = fold(Codec(request["codec"]))
         self.judges = [Judge(config).eval() for config in request["judges"]]
         self.optimizer = torch.optim.AdamW(self.model.parameters(), 1e-4, fused=True)
@@ -120,7 +113,8 @@ class Update:
         self.caches = cache(c["decoderLayers"], c["heads"], self.prefix + self.frames, c["dModel"])
         self.local_caches = cache(local["layers"], local["heads"], c["codebooks"], local["dModel"])
         self.wrap = torch.compile if COMPILED else lambda f, **_: f
-        self.advance = self.wrap(self.model.step, dynamic=False)
+        self.advance = self.wrap(self.model.decoder.forward, dynamic=False)
+        self.draw = self.wrap(self.model.token_step, dynamic=False)
         self.decode = self.wrap(self.codec.decode, dynamic=False)
         self.hear = [self.wrap(judge, dynamic=False) for judge in self.judges]
         self.loss = self.wrap(self.model.policy_loss, dynamic=False)
@@ -128,22 +122,25 @@ class Update:
     @torch.no_grad()
     def roll_out(self):
         model, R = self.model, len(self.text) * self.group
+        # Compiled shapes must not change: the whole cache is read under a mask.
+        mask = lambda places, at: (places <= at)[None] if COMPILED else None
         memories, context = model.encode(self.text, self.context)
-        at = torch.arange(self.prefix + self.frames)
-        model.decoder(context.repeat_interleave(self.group, 0), memories, self.caches, at[: self.prefix])
+        places, codebooks = torch.arange(self.prefix + self.frames), torch.arange(model.K)
+        model.decoder(context.repeat_interleave(self.group, 0), memories, self.caches, places[: self.prefix])
         x, out = model.embed(torch.full((R, model.K, 1), model.c["bos"])), []
-        for t in range(self.frames):
-            here = at[self.prefix + t : self.prefix + t + 1]
-            # Compiled shapes must not change: the whole cache is read under a mask.
-            mask = (at <= here)[None] if COMPILED else None
-            ids, logprobs, entropies = self.advance(x, memories, self.caches, self.local_caches, here, mask)
-            out.append((ids, logprobs, entropies))
-            x = model.embed(ids)
-        return torch.cat([ids for ids, *_ in out], 2)
+        for at in places[self.prefix :].split(1):
+            y, frame = self.advance(x, memories, self.caches, at, mask(places, at)), []
+            for k in codebooks.split(1):
+                ids, logprobs, entropies, y = self.draw(y, self.local_caches, k, mask(codebooks, k))
+                frame.append((ids, logprobs, entropies))
+            out.append([torch.stack(parts, 1) for parts in zip(*frame)])
+            x = model.embed(out[-1][0])
+        codes, _, _ = (torch.cat(parts, 2) for parts in zip(*out))
+        return codes
 
     @torch.no_grad()
     def judge(self, wavs):
-        heard = [torch.cat([judge(part) for part in wavs.split(JUDGED)]) for judge in self.hear]
+        heard = [torch.cat([hear(judge.log_mel(part)) for part in wavs.split(JUDGED)]) for judge, hear in zip(self.judges, self.hear)]
         for answer in heard:
             if answer.dtype == torch.long:
                 [torch.unique_consecutive(row).tolist() for row in answer]
