@@ -8,6 +8,7 @@ namespace a2s {
 namespace {
 
 constexpr int64_t kCached = 256 << 10;  // bytes of an activation that stays in the second-level cache beside the others of its block
+constexpr int64_t kLeastRows = 2048;  // of a piece: filters are packed anew for each
 
 int64_t context_of(const NormConv& c) { return (c.kernel() - 1) * c.dilation; }
 
@@ -107,7 +108,7 @@ Var* Decoder::continue_from(Tape& tape, size_t stage, Var* x, DecoderState& stat
   const Stage& s = stages_[stage];
   const Tensor& t = x->value;
   const int64_t lines = t.dims[0] * t.dims[1], n = t.dims[2], width = static_cast<int64_t>(size_of(t.dtype));
-  const int64_t most = std::max<int64_t>(1, kCached / (lines / 2 * s.rate * width));
+  const int64_t most = std::max<int64_t>(1, std::max(kLeastRows, kCached / (lines / 2 * width)) / s.rate);
   if (n <= most) return continue_from(tape, stage + 1, run_stage(tape, s, x, nullptr, &state), state);
   int64_t rate = 1;
   for (size_t i = stage; i < stages_.size(); ++i) rate *= stages_[i].rate;
