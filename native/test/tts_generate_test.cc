@@ -209,25 +209,27 @@ TEST(tts_samples_are_the_same_on_threads_of_their_own) {
   for (auto& [name, config] : variants()) {
     auto tts = lively_model(config, DType::f32);
     Arena arena;
-    const Prompts prompts = random_prompts(config, {6, 9, 4, 7, 5}, {5, 3, 4, 2, 5}, arena);
-    GenerateSettings s = settings_of(config, {.guidance = 1.5, .min_frames = 2});
-    s.local = config.local_transformer.has_value();
-    std::vector<int64_t> steps, running;
-    s.progress = [&](int64_t step, int64_t count) { steps.push_back(step), running.push_back(count); };
-    auto run = [&](int threads) {
-      steps.clear(), running.clear();
-      Pool pool(threads);
-      return generate({pool, test_scratch()}, arena, *tts, prompts, 3, ids_from(7, 15, arena), s);
-    };
-    const Generated one = run(1);
-    const std::vector<int64_t> expected = steps;
-    for (int threads : {2, 3, 5, 6}) {
-      const Generated many = run(threads);
-      CHECK(steps == expected && std::is_sorted(running.rbegin(), running.rend()));
-      for (auto which : {&Generated::codes, &Generated::lengths, &Generated::truncated, &Generated::logprobs, &Generated::entropy,
-                         &Generated::end_tokens, &Generated::end_logprobs}) {
-        CHECK((many.*which).bytes() == (one.*which).bytes());
-        CHECK(std::memcmp((many.*which).data, (one.*which).data, (one.*which).bytes()) == 0);
+    const Prompts several = random_prompts(config, {6, 9, 4, 7, 5}, {5, 3, 4, 2, 5}, arena), single = random_prompts(config, {7}, {4}, arena);
+    for (auto [prompts, group] : {std::pair{&several, 3}, std::pair{&single, 21}}) {
+      GenerateSettings s = settings_of(config, {.guidance = 1.5, .min_frames = 2});
+      s.local = config.local_transformer.has_value();
+      std::vector<int64_t> steps, running;
+      s.progress = [&](int64_t step, int64_t count) { steps.push_back(step), running.push_back(count); };
+      auto run = [&, prompts = prompts, group = group](int threads) {
+        steps.clear(), running.clear();
+        Pool pool(threads);
+        return generate({pool, test_scratch()}, arena, *tts, *prompts, group, ids_from(7, group * prompts->text.dim(0), arena), s);
+      };
+      const Generated one = run(1);
+      const std::vector<int64_t> expected = steps;
+      for (int threads : {2, 3, 5, 6}) {
+        const Generated many = run(threads);
+        CHECK(steps == expected && std::is_sorted(running.rbegin(), running.rend()));
+        for (auto which : {&Generated::codes, &Generated::lengths, &Generated::truncated, &Generated::logprobs, &Generated::entropy,
+                           &Generated::end_tokens, &Generated::end_logprobs}) {
+          CHECK((many.*which).bytes() == (one.*which).bytes());
+          CHECK(std::memcmp((many.*which).data, (one.*which).data, (one.*which).bytes()) == 0);
+        }
       }
     }
   }

@@ -371,11 +371,14 @@ class JointProgress {
 /** Every thread then reads all weights for itself, in each step: they have to come from a cache, or to serve many rows. */
 bool pays_apart(const Tts& tts, int64_t prompts, int64_t group, int64_t threads) {
   constexpr int64_t kCachedBytes = 48 << 20, kManyRows = 48;
+  constexpr int64_t kNearBytes = 16 << 20, kFewRows = 4;  // for the few rows of one prompt
   const int64_t bytes = tts.params().flat_size() * static_cast<int64_t>(size_of(tts.dtype()));
+  if (prompts == 1) return bytes <= kNearBytes && group >= kFewRows * threads;
   return prompts >= threads && (bytes <= kCachedBytes || prompts / threads * group >= kManyRows);
 }
 
-/** Each thread generates for prompts of its own: steps of few rows are many short operators, too small to share. */
+/** Each thread generates for prompts of its own, or samples of its own of a single one, whose encoders it then runs for itself:
+ *  steps of few rows are many short operators, too small to share. */
 Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group, const Tensor& ids,
                          const GenerateSettings& settings, int64_t parts) {
   // Of this thread, so that they are there when the results are joined, and ask for memory once.
@@ -387,13 +390,18 @@ Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const
   ctx.pool.run(parts, [&, kept = arenas.data()](int64_t i) {
     Arena &own = *kept[2 * i], &scratch = *kept[2 * i + 1];
     own.reset(), scratch.reset();
-    const int64_t begin = P * i / parts, count = P * (i + 1) / parts - begin;
-    const Prompts mine{rows_of(prompts.text, begin, count), rows_of(prompts.text_lengths, begin, count),
-                       rows_of(prompts.context_codes, begin, count), rows_of(prompts.context_lengths, begin, count)};
+    const int64_t all = P == 1 ? group : P, begin = all * i / parts, count = all * (i + 1) / parts - begin;
     GenerateSettings s = settings;
     s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };
-    results[static_cast<size_t>(i)] =
-        Generator({ctx.pool, scratch}, own, tts, mine, group, rows_of(ids, begin * group, count * group), s).run();
+    const Context context{ctx.pool, scratch};
+    Generated& result = results[static_cast<size_t>(i)];
+    if (P == 1) {
+      result = Generator(context, own, tts, prompts, count, rows_of(ids, begin, count), s).run();
+      return;
+    }
+    const Prompts mine{rows_of(prompts.text, begin, count), rows_of(prompts.text_lengths, begin, count),
+                       rows_of(prompts.context_codes, begin, count), rows_of(prompts.context_lengths, begin, count)};
+    result = Generator(context, own, tts, mine, group, rows_of(ids, begin * group, count * group), s).run();
   });
   return join(results, arena);
 }
