@@ -117,39 +117,15 @@ void forward(Call& c) {
   conv_forward(c.ctx, conv_shape(c), given(0), given(1), given(2), residual, c.out[0].as<T>());
 }
 
-/** The gradient of what is added to y: that of y, as far as it is valid. */
-template <class T>
-void copy_valid(const Call& c, const ConvShape& s, const T* dy, T* to) {
-  c.ctx.pool.ranges(s.B * s.O, 1 + 16384 / (s.Wo + 1), [&](int64_t begin, int64_t end) {
-    for (int64_t line = begin; line < end; ++line) {
-      const int64_t length = s.length(line / s.O);
-      std::copy_n(dy + line * s.Wo, length, to + line * s.Wo);
-      std::fill(to + line * s.Wo + length, to + (line + 1) * s.Wo, T(0));
-    }
-  });
-}
-
 template <class T>
 void backward(Call& c) {
   const ConvShape s = conv_shape(c);
   const T* dy = c.dout[0].as<T>();
   if (c.din[0]) conv_backward_data(c.ctx, s, dy, c.in[1].as<T>(), c.din[0].as<T>());
   if (c.din[1]) conv_backward_weights(c.ctx, s, c.in[0].as<T>(), dy, c.din[1].as<T>());
-  if (c.in[0].rank == 3 && c.din[4]) copy_valid(c, s, dy, c.din[4].as<T>());
-  if (!c.din[2]) return;
-  T* db = c.din[2].as<T>();
-  c.ctx.pool.ranges(s.O, 1 + 16384 / (s.B * s.Ho * s.Wo + 1), [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) {
-      double sum = 0;
-      for (int64_t b = 0; b < s.B; ++b)
-        for (int64_t h = 0; h < s.Ho; ++h) {
-          const T* row = dy + ((b * s.O + o) * s.Ho + h) * s.Wo;
-#pragma omp simd reduction(+ : sum)
-          for (int64_t i = 0; i < s.length(b); ++i) sum += row[i];
-        }
-      db[o] += static_cast<T>(sum);
-    }
-  });
+  auto length = [&](int64_t b) { return s.length(b); };
+  if (c.din[2]) add_bias_gradient(c.ctx, dy, c.din[2].as<T>(), s.B, s.O, s.Ho, s.Wo, length);
+  if (c.in[0].rank == 3 && c.din[4]) copy_valid(c.ctx, dy, c.din[4].as<T>(), s.B, s.O, s.Wo, length);
 }
 
 }  // namespace

@@ -103,6 +103,36 @@ void each_task(const Context& ctx, int64_t count, int64_t size, F&& body) {
   });
 }
 
+/** Lines [B, C, n] of which those of item b count up to length(b): the others' ends become zeros. */
+template <class T, class F>
+void copy_valid(const Context& ctx, const T* from, T* to, int64_t B, int64_t C, int64_t n, F&& length) {
+  ctx.pool.ranges(B * C, 1 + 16384 / (n + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t valid = length(line / C);
+      std::copy_n(from + line * n, valid, to + line * n);
+      std::fill(to + line * n + valid, to + (line + 1) * n, T(0));
+    }
+  });
+}
+
+/** Adds to db [C] the sums of the valid parts of dy [B, C, H, n]. */
+template <class T, class F>
+void add_bias_gradient(const Context& ctx, const T* dy, T* db, int64_t B, int64_t C, int64_t H, int64_t n, F&& length) {
+  ctx.pool.ranges(C, 1 + 16384 / (B * H * n + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      double sum = 0;
+      for (int64_t b = 0; b < B; ++b)
+        for (int64_t h = 0; h < H; ++h) {
+          const T* row = dy + ((b * C + c) * H + h) * n;
+          const int64_t valid = length(b);
+#pragma omp simd reduction(+ : sum)
+          for (int64_t i = 0; i < valid; ++i) sum += row[i];
+        }
+      db[c] += static_cast<T>(sum);
+    }
+  });
+}
+
 /** y from x; bias and residual, which has y's shape, may be null. */
 template <class T>
 void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y);

@@ -108,25 +108,16 @@ void forward_many(Call& c, const TransposeShape& s) {
 template <class T>
 void backward_many(Call& c, const TransposeShape& s) {
   const T* dy = c.dout[0].as<T>();
+  auto length = [&](int64_t b) { return s.length(b); };
+  if (c.din[2]) add_bias_gradient(c.ctx, dy, c.din[2].as<T>(), s.B, s.O, int64_t{1}, s.To, length);
   if (s.lengths) {  // what lies beyond them is no part of y
-    T* masked = c.scratch<T>(s.B * s.O * s.To);
-    for (int64_t i = 0; i < s.B * s.O; ++i) {
-      const int64_t length = s.length(i / s.O);
-      std::copy_n(dy + i * s.To, length, masked + i * s.To);
-      std::fill(masked + i * s.To + length, masked + (i + 1) * s.To, T(0));
-    }
-    dy = masked;
+    T* valid = c.scratch<T>(s.B * s.O * s.To);
+    copy_valid(c.ctx, dy, valid, s.B, s.O, s.To, length);
+    dy = valid;
   }
   const T* none = nullptr;
   if (c.din[0]) conv_forward(c.ctx, s.adjoint(), dy, c.in[1].as<T>(), none, none, c.din[0].as<T>());
   if (c.din[1]) conv_backward_weights(c.ctx, s.adjoint(), dy, c.in[0].as<T>(), c.din[1].as<T>());
-  if (!c.din[2]) return;
-  for (int64_t o = 0; o < s.O; ++o) {
-    double sum = 0;
-    for (int64_t b = 0; b < s.B; ++b)
-      for (int64_t u = 0; u < s.To; ++u) sum += dy[(b * s.O + o) * s.To + u];
-    c.din[2].as<T>()[o] += static_cast<T>(sum);
-  }
 }
 
 template <class T>
