@@ -1,12 +1,9 @@
 // The codec in f32, of the published size and as shipped: decoding alone and in batches, encoding, decoding in portions as codes
 // come, a training step. Peers: the decoder in onnxruntime, from our own ONNX file, and with --vs torch the codec in PyTorch. The
 // roof is that of the convolutions.
-import { fileURLToPath } from 'node:url';
 import { codecConfig, parseConfig } from '@align2speak/contracts';
-import { besidePeaks, chosenOf, columnsOf } from './suite.mjs';
-import { BenchError, findTorch, inTurns, torchEnvironment, Worker } from './worker.mjs';
-
-const pathOf = (file) => fileURLToPath(new URL(file, import.meta.url));
+import { besidePeaks, chosenOf, columnsOf, measureSides, nodeSide, torchSides } from './suite.mjs';
+import { findTorch } from './worker.mjs';
 
 const tiny = {
   ...{ encoderChannels: 12, decoderChannels: 256, downSampleRates: [4, 4, 8, 8], upSampleRates: [8, 8, 4, 4] },
@@ -65,31 +62,14 @@ const flopsOf = (config, task) =>
     train: 3 * (encoderFlops(config) + decoderFlops(config)),
   })[task] ?? decoderFlops(config);
 
-/** Processes of ours and of the peers that know the task. */
-function startSides(peers, { torch, threads }) {
-  const node = (side) => new Worker(side, [process.execPath, pathOf('codec-worker.mjs'), side, String(threads)]);
-  const python = (...args) =>
-    new Worker(torch.name, [torch.python, pathOf('codec.py'), ...args], torchEnvironment(threads));
-  const sides = [{ worker: node('align2speak') }];
-  if (peers.includes('onnxruntime')) sides.push({ worker: node('onnxruntime') });
-  if (torch && peers.includes('torch')) {
-    sides.push({ worker: python(), name: torch.name });
-    sides.push({ worker: python('--compile'), name: `${torch.name} compiled` });
-  }
-  return sides;
-}
-
+/** Answers of ours and of the peers that know the task. */
 async function measure(config, { peers = [], ...batch }, { torch, threads, quick }) {
-  const sides = startSides(peers, { torch, threads });
-  try {
-    const workers = sides.map(({ worker }) => worker);
-    const answers = await inTurns(workers, { config, ...batch }, { rounds: quick ? 1 : 5, key: 'ms' });
-    const sizes = new Set(answers.map(({ parameters }) => parameters));
-    if (sizes.size > 1) throw new BenchError(`codec: parameters: expected as many as ours, got ${[...sizes]}`);
-    return answers.map((answer, i) => ({ name: sides[i].name, ...answer }));
-  } finally {
-    for (const { worker } of sides) await worker.close();
-  }
+  const node = (side) => nodeSide(side, 'codec-worker.mjs', side, String(threads));
+  const ours = ['align2speak', ...peers.filter((peer) => peer === 'onnxruntime')];
+  const theirs = torch && peers.includes('torch') ? torchSides(torch, 'codec.py', threads) : [];
+  const workers = [...ours.map(node), ...theirs.map(({ start }) => start())];
+  const answers = await measureSides(workers, { config, ...batch }, { quick });
+  return answers.map((answer, i) => ({ name: theirs[i - ours.length]?.name, ...answer }));
 }
 
 export async function run({ vs, threads, wanted, quick, progress }) {

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { judgeConfig, parseConfig } from '@align2speak/contracts';
 import { loadTts } from '@align2speak/tts';
 import { parse } from 'yaml';
-import { chosenOf } from './suite.mjs';
-import { BenchError, findTorch, median, torchEnvironment, Worker } from './worker.mjs';
+import { chosenOf, torchSides } from './suite.mjs';
+import { BenchError, findTorch, median } from './worker.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const cases = [2, 6, 12, 24].map((group) => ({ name: `groups of ${group}:`, group }));
@@ -80,13 +80,12 @@ function peerRequest(group, lines, quick) {
 
 /** For each PyTorch side its name, and medians of the seconds of each phase and of the whole update. */
 async function peersOf(group, lines, { torch, threads, quick }) {
-  const path = fileURLToPath(new URL('grpo.py', import.meta.url));
   const model = await loadTts(join(root, 'models/tiny/base'));
   const size = model.parameters().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   model.dispose();
   const peers = [];
-  for (const [name, ...args] of [[torch.name], [`${torch.name} compiled`, '--compile']]) {
-    const worker = new Worker(name, [torch.python, path, ...args], torchEnvironment(threads));
+  for (const { name, start } of torchSides(torch, 'grpo.py', threads)) {
+    const worker = start();
     try {
       const { updates, parameters, rssMiB } = await worker.ask(peerRequest(group, lines, quick));
       if (parameters !== size)

@@ -1,6 +1,33 @@
 // What suites of whole models share: which cases are wanted, the machine's peak before each of them, and rows of both sides.
+import { fileURLToPath } from 'node:url';
 import { Peaks, runner } from './machine.mjs';
-import { BenchError, Worker } from './worker.mjs';
+import { BenchError, inTurns, torchEnvironment, Worker } from './worker.mjs';
+
+/** A process of ours that runs a worker beside the suites. */
+export const nodeSide = (name, file, ...args) =>
+  new Worker(name, [process.execPath, fileURLToPath(new URL(file, import.meta.url)), ...args]);
+
+/** The PyTorch sides of a script beside the suites, eager and compiled: their names, and how each is started. */
+export const torchSides = ({ python, name }, file, threads) => {
+  const script = fileURLToPath(new URL(file, import.meta.url));
+  const side = (name, ...args) => ({
+    name,
+    start: () => new Worker(name, [python, script, ...args], torchEnvironment(threads)),
+  });
+  return [side(name), side(`${name} compiled`, '--compile')];
+};
+
+/** Answers of sides that take turns, ours first, with the median of their `ms`; closes them. @throws BenchError where models differ in size. */
+export async function measureSides(workers, request, { quick }) {
+  try {
+    const answers = await inTurns(workers, request, { rounds: quick ? 1 : 5, key: 'ms' });
+    const sizes = new Set(answers.map(({ parameters }) => parameters));
+    if (sizes.size > 1) throw new BenchError(`bench: parameters: expected as many as ours, got ${[...sizes]}`);
+    return answers;
+  } finally {
+    for (const worker of workers) await worker.close();
+  }
+}
 
 /** Columns for people; speeds are in `unit`, which titles them, with so many `digits`. */
 export const columnsOf = (unit, peerUnit, digits) => [

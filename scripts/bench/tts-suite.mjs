@@ -1,39 +1,17 @@
 // What train-step and decode share: a process for each model and side, so that peak memory is that model's own, and sides
 // that take turns.
-import { fileURLToPath } from 'node:url';
-import { besidePeaks, chosenOf, columnsOf } from './suite.mjs';
+import { besidePeaks, chosenOf, columnsOf, measureSides, nodeSide, torchSides } from './suite.mjs';
 import { models } from './tts-models.mjs';
-import { BenchError, findTorch, inTurns, torchEnvironment, Worker } from './worker.mjs';
-
-const pathOf = (file) => fileURLToPath(new URL(file, import.meta.url));
+import { findTorch } from './worker.mjs';
 
 export const columns = columnsOf('per s', 'peer per s', 0);
 
-/** A process for ours and, with `torch`, for PyTorch eager and compiled. */
-function startSides(torch, threads) {
-  const env = torch && torchEnvironment(threads);
-  const python = (...args) => new Worker(torch.name, [torch.python, pathOf('tts.py'), ...args], env);
-  const ours = new Worker('align2speak', [process.execPath, pathOf('tts-worker.mjs'), String(threads)]);
-  if (!torch) return [{ worker: ours }];
-  return [
-    { worker: ours },
-    { worker: python(), name: torch.name },
-    { worker: python('--compile'), name: `${torch.name} compiled` },
-  ];
-}
-
 /** Answers of ours and, with `torch`, of PyTorch eager and compiled. */
 export async function measure({ torch, threads, quick }, request) {
-  const sides = startSides(torch, threads);
-  try {
-    const workers = sides.map(({ worker }) => worker);
-    const answers = await inTurns(workers, { ...request, steps: quick ? 1 : 3 }, { rounds: quick ? 1 : 5, key: 'ms' });
-    const sizes = new Set(answers.map(({ parameters }) => parameters));
-    if (sizes.size > 1) throw new BenchError(`${torch.name}: parameters: expected as many as ours, got ${[...sizes]}`);
-    return answers.map((answer, i) => ({ ...answer, name: sides[i].name }));
-  } finally {
-    for (const { worker } of sides) await worker.close();
-  }
+  const peers = torch ? torchSides(torch, 'tts.py', threads) : [];
+  const workers = [nodeSide('align2speak', 'tts-worker.mjs', String(threads)), ...peers.map(({ start }) => start())];
+  const answers = await measureSides(workers, { ...request, steps: quick ? 1 : 3 }, { quick });
+  return answers.map((answer, i) => ({ ...answer, name: peers[i - 1]?.name }));
 }
 
 /**
