@@ -24,8 +24,6 @@ namespace {
 enum State : uint32_t { idle, posted, running, stopping };
 constexpr std::chrono::microseconds kSpin{40};
 
-thread_local bool in_parallel = false;
-
 void pause_cpu() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -83,6 +81,8 @@ void pin_to([[maybe_unused]] int cpu) {
 
 }  // namespace
 
+constinit thread_local bool Pool::inside_ = false;
+
 Pool::Pool(int threads) { resize(threads); }
 Pool::~Pool() { stop_workers(); }
 
@@ -121,7 +121,7 @@ void Pool::stop_workers() {
 
 void Pool::loop(Worker& w) {
   pin_to(w.cpu);
-  in_parallel = true;
+  inside_ = true;
   for (;;) {
     if (!spin_until([&] { return w.state.load(std::memory_order_acquire) != idle; }))
       w.state.wait(idle, std::memory_order_acquire);
@@ -149,7 +149,7 @@ void Pool::work() {
 
 void Pool::run_erased(int64_t count, Body body, void* arg) {
   std::unique_lock lock(busy_, std::defer_lock);
-  if (in_parallel || !lock.try_lock()) {
+  if (inside_ || !lock.try_lock()) {
     for (int64_t i = 0; i < count; ++i) body(arg, i);
     return;
   }
@@ -166,9 +166,9 @@ void Pool::run_erased(int64_t count, Body body, void* arg) {
     w->state.notify_one();
     --helpers;
   }
-  in_parallel = true;
+  inside_ = true;
   work();
-  in_parallel = false;
+  inside_ = false;
   for (auto& w : workers_) {
     uint32_t s = posted;
     if (w->state.compare_exchange_strong(s, idle, std::memory_order_acq_rel)) continue;  // never started

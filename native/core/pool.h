@@ -22,7 +22,8 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  int threads() const { return threads_.load(std::memory_order_relaxed); }
+  /** How many threads take part in a run from here: 1 inside a task. */
+  int threads() const { return inside_ ? 1 : threads_.load(std::memory_order_relaxed); }
   /** Waits for a run in progress. */
   void resize(int threads);
 
@@ -60,6 +61,8 @@ class Pool {
   void loop(Worker& w);
   void start_workers(int threads);
   void stop_workers();
+
+  static constinit thread_local bool inside_;  // a task of any pool
 
   std::atomic<int> threads_{1};
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -21,6 +21,10 @@ constexpr int64_t kMaxTaskRows = 1536 / sizeof(T);
 /** Below this much arithmetic (about 25 us) a task is not worth handing to another thread. */
 constexpr double kTaskFlops = 3e6;
 constexpr int64_t kTasksPerThread = 6;
+/** Tiles of rows that a task has at least when B is packed for all of them. */
+constexpr int64_t kTaskTiles = 2;
+/** What is packed of B at once for all tasks; it stays in a third-level cache. */
+constexpr int64_t kPortionBytes = 4 << 20;
 
 template <class T>
 const Kernels<T>& kernels() {
@@ -33,12 +37,18 @@ const Kernels<T>& kernels() {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/** Packed rows of A and one packed panel of B; each thread has its own, so gemm() also runs inside a parallel region. */
+/** Packed rows of A and packed panels of B; each thread has its own, so gemm() also runs inside a parallel region. */
 template <class T>
 struct Buffers {
   Arena memory;
   T* a = memory.alloc<T>(kMaxTaskRows<T> * kRowStride);
   T* panel = memory.alloc<T>(kBlock * kMaxColumns<T>);
+
+  /** Room for a portion of B. */
+  T* portion() { return portion_ ? portion_ : portion_ = memory.alloc<T>(kPortionBytes / sizeof(T)); }
+
+ private:
+  T* portion_ = nullptr;
 };
 
 template <class T>
@@ -84,6 +94,24 @@ void pack_panel(const Matrix<T>& B, int64_t k, int64_t kc, int64_t j, int64_t n,
   }
 }
 
+/** Blocks [from, to) of k and panels [begin, end) of B: block after block, panel after panel, each [kc][columns]. */
+struct Portion {
+  int64_t from, to, begin, end;
+  /** Where block k0 of panel p begins, in rows of a panel. */
+  int64_t row(int64_t k0, int64_t p) const { return (k0 - from) * (end - begin) + (p - begin) * std::min(kBlock, to - k0); }
+};
+
+template <class T>
+void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion& of, T* memory) {
+  const int64_t width = kernels<T>().columns;
+  const int64_t grain = std::max<int64_t>(1, (1 << 18) / (width * std::max<int64_t>(1, of.to - of.from)));
+  pool.ranges(of.end - of.begin, grain, [&](int64_t first, int64_t last) {
+    for (int64_t k0 = of.from; k0 < of.to; k0 += kBlock)
+      for (int64_t p = of.begin + first; p < of.begin + last; ++p)
+        pack_panel(B, k0, std::min(kBlock, of.to - k0), p * width, std::min(width, N - p * width), memory + of.row(k0, p) * width);
+  });
+}
+
 template <class T>
 A2S_INLINE void finish_rows(T* c, int64_t ldc, int64_t rows, int64_t n, const T* bias, bool gelu, T* pre) {
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
@@ -101,6 +129,11 @@ void finish(double* c, int64_t ldc, int64_t rows, int64_t n, const double* bias,
   finish_rows(c, ldc, rows, n, bias, gelu, pre);
 }
 
+/** Rows [row_begin, row_end) of C and panels [panel_begin, panel_end) of B. */
+struct Part {
+  int64_t row_begin, row_end, panel_begin, panel_end;
+};
+
 template <class T>
 struct Product {
   int64_t M, N, K;
@@ -114,7 +147,9 @@ struct Product {
 
   int64_t panels() const { return ceil_div(N, k.columns); }
   void run(Pool& pool) const;
-  void task(int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) const;
+  void run_packed(Pool& pool, const Portion& portion, const T* memory, int64_t row_parts, int64_t column_parts) const;
+  void run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const;
+  void block(const Part& part, int64_t k0, const T* packed_block) const;
   void tiles(int64_t rows, int64_t kc, const T* a, const T* panel, T* c, int64_t n, bool add) const;
 };
 
@@ -139,29 +174,59 @@ void Product<T>::tiles(int64_t rows, int64_t kc, const T* a, const T* panel, T* 
   }
 }
 
+/** Block k0 of k's share of a part of C. `packed_block` is the part's first panel; where it is null, panels are packed one by one. */
 template <class T>
-void Product<T>::task(int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) const {
+void Product<T>::block(const Part& part, int64_t k0, const T* packed_block) const {
   Buffers<T>& buffer = buffers<T>();
-  const int64_t rows = row_end - row_begin;
-  const bool finishing = epilogue.bias || epilogue.gelu || epilogue.pre;
-  for (int64_t k0 = 0; k0 == 0 || k0 < K; k0 += kBlock) {
-    const int64_t kc = std::min(kBlock, K - k0);
-    pack_rows(A, row_begin, rows, k0, kc, buffer.a);
-    for (int64_t p = panel_begin; p < panel_end; ++p) {
-      const int64_t j = p * k.columns, n = std::min<int64_t>(k.columns, N - j);
-      const T* panel = buffer.panel;
-      if (B) pack_panel(*B, k0, kc, j, n, buffer.panel);
-      else panel = packed + k0 * panels() * k.columns + j * kc;
-      T* c = C + row_begin * ldc + j;
-      tiles(rows, kc, buffer.a, panel, c, n, k0 > 0 || epilogue.accumulate);
-      if (finishing && k0 + kc == K)
-        finish(c, ldc, rows, n, epilogue.bias ? epilogue.bias + j : nullptr, epilogue.gelu,
-               epilogue.pre ? epilogue.pre + row_begin * ldc + j : nullptr);
-    }
+  const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0);
+  const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu || epilogue.pre);
+  pack_rows(A, part.row_begin, rows, k0, kc, buffer.a);
+  for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {
+    const int64_t j = p * k.columns, n = std::min<int64_t>(k.columns, N - j);
+    const T* panel = buffer.panel;
+    if (packed_block) panel = packed_block + (p - part.panel_begin) * kc * k.columns;
+    else pack_panel(*B, k0, kc, j, n, buffer.panel);
+    T* c = C + part.row_begin * ldc + j;
+    tiles(rows, kc, buffer.a, panel, c, n, k0 > 0 || epilogue.accumulate);
+    if (finishing)
+      finish(c, ldc, rows, n, epilogue.bias ? epilogue.bias + j : nullptr, epilogue.gelu,
+             epilogue.pre ? epilogue.pre + part.row_begin * ldc + j : nullptr);
   }
 }
 
-/** Cuts C into tasks: as few row ranges as the buffers allow, then as many column ranges as there is work for. */
+/** Part i of row_parts times column_parts of C, whose panels are [begin, end). */
+Part part_of(int64_t i, int64_t M, int64_t row_parts, int64_t column_parts, int64_t begin, int64_t end) {
+  const int64_t r = i / column_parts, c = i % column_parts, panels = end - begin;
+  return {M * r / row_parts, M * (r + 1) / row_parts, begin + panels * c / column_parts, begin + panels * (c + 1) / column_parts};
+}
+
+/** A portion of B times all of A; without `memory` each task packs its panels for itself. */
+template <class T>
+void Product<T>::run_packed(Pool& pool, const Portion& portion, const T* memory, int64_t row_parts, int64_t column_parts) const {
+  const auto& [from, to, begin, end] = portion;
+  pool.run(row_parts * column_parts, [&](int64_t i) {
+    const Part part = part_of(i, M, row_parts, column_parts, begin, end);
+    for (int64_t k0 = from; k0 == from || k0 < to; k0 += kBlock)
+      block(part, k0, memory ? memory + portion.row(k0, part.panel_begin) * k.columns : nullptr);
+  });
+}
+
+/** B in portions, each packed once for all tasks. */
+template <class T>
+void Product<T>::run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const {
+  const int64_t room = kPortionBytes / (kBlock * k.columns * int64_t{sizeof(T)});
+  const int64_t wide = ceil_div(panels(), ceil_div(panels(), room)), deep = room / wide * kBlock;
+  T* memory = buffers<T>().portion();
+  for (int64_t begin = 0; begin < panels(); begin += wide)
+    for (int64_t from = 0; from == 0 || from < K; from += deep) {
+      const Portion portion{from, std::min(from + deep, K), begin, std::min(begin + wide, panels())};
+      pack_portion(pool, *B, N, portion, memory);
+      run_packed(pool, portion, memory, row_parts, std::min(column_parts, portion.end - begin));
+    }
+}
+
+/** Cuts C into tasks. Each packs its rows of A, and its panels of B unless they are packed: so where several tasks share them, B is packed
+ *  once before and rows are cut rather than columns; else there are as few row ranges as the buffers allow. */
 template <class T>
 void Product<T>::run(Pool& pool) const {
   assert(ldc >= N);
@@ -169,26 +234,19 @@ void Product<T>::run(Pool& pool) const {
   const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
   const int64_t most = pool.threads() == 1 ? 1 : pool.threads() * kTasksPerThread;
   const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(flops / kTaskFlops), 1, most);
-  int64_t row_tasks = ceil_div(M, kMaxTaskRows<T>);
-  const int64_t column_tasks = std::min(ceil_div(wanted, row_tasks), panels());
-  row_tasks = std::clamp(ceil_div(wanted, column_tasks), row_tasks, ceil_div(M, k.rows));
-  pool.run(row_tasks * column_tasks, [&](int64_t t) {
-    const int64_t r = t / column_tasks, c = t % column_tasks;
-    task(M * r / row_tasks, M * (r + 1) / row_tasks, panels() * c / column_tasks, panels() * (c + 1) / column_tasks);
-  });
+  const int64_t least = ceil_div(M, kMaxTaskRows<T>);
+  if (B) {
+    const int64_t row_parts = std::max(least, std::min(wanted, M / (kTaskTiles * k.rows)));
+    if (row_parts > 1) return run_packing(pool, row_parts, std::min(ceil_div(wanted, row_parts), panels()));
+  }
+  const int64_t column_parts = std::min(ceil_div(wanted, least), panels());
+  const int64_t row_parts = std::clamp(ceil_div(wanted, column_parts), least, ceil_div(M, k.rows));
+  run_packed(pool, {0, K, 0, panels()}, packed, row_parts, column_parts);
 }
 
 template <class T>
 Packed<T> pack_all(Pool& pool, int64_t K, int64_t N, const Matrix<T>& B, T* memory) {
-  const int64_t width = kernels<T>().columns, panels = ceil_div(N, width);
-  const int64_t grain = std::max<int64_t>(1, (1 << 18) / (width * std::max<int64_t>(1, K)));
-  pool.ranges(panels, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t k = 0; k < K; k += kBlock)
-      for (int64_t p = begin; p < end; ++p) {
-        const int64_t kc = std::min(kBlock, K - k), j = p * width;
-        pack_panel(B, k, kc, j, std::min(width, N - j), memory + k * panels * width + j * kc);
-      }
-  });
+  pack_portion(pool, B, N, {0, K, 0, ceil_div(N, kernels<T>().columns)}, memory);
   return {memory, K, N};
 }
 

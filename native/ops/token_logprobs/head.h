@@ -62,7 +62,7 @@ class RowsByBlock {
   T* memory_;
 };
 
-/** One of the heads at a time. Its products run on the calling thread, but for weight_gradient(). */
+/** One of the heads at a time. */
 template <class T>
 class Head {
  public:
@@ -82,16 +82,16 @@ class Head {
     b_ = all_b_ ? all_b_ + k * V : nullptr;
   }
   /** z[n, V] = logits of rows[n, C]. */
-  void logits(const T* rows, int64_t n, T* z) const { gemm(alone(), n, {rows, C}, w_, z, V, {.bias = b_}); }
+  void logits(const T* rows, int64_t n, T* z) const { gemm(ctx_, n, {rows, C}, w_, z, V, {.bias = b_}); }
   /** drows[n, C] = or += what dz[n, V], a gradient of logits, gives to the rows. */
   void row_gradient(const T* dz, int64_t n, T* drows, bool add) const {
-    gemm(alone(), n, {dz, V}, back_w_, drows, C, {.accumulate = add});
+    gemm(ctx_, n, {dz, V}, back_w_, drows, C, {.accumulate = add});
   }
   /** dw[V, C] += dzᵀ rows and db[V] += the sum of dz[n, V]; null: not wanted. */
   void weight_gradient(const T* dz, int64_t n, const Packed<T>& rows, T* dw, T* db) const {
     if (!dw && !db) return;
     ctx_.pool.ranges(V, kGradientIds, [&](int64_t begin, int64_t end) {
-      if (dw) gemm(alone(), end - begin, {dz + begin, V, true}, rows, dw + begin * C, C, {.accumulate = true});
+      if (dw) gemm(ctx_, end - begin, {dz + begin, V, true}, rows, dw + begin * C, C, {.accumulate = true});
       if (db) add_rows(dz + begin, V, n, end - begin, db + begin);
     });
   }
@@ -99,12 +99,6 @@ class Head {
   const int64_t V, C;
 
  private:
-  /** Inside a task a product is not to be cut for threads: that would pack its rows once a cut. */
-  Context alone() const {
-    static Pool one(1);
-    return {one, ctx_.scratch};
-  }
-
   Context ctx_;
   const T *all_w_, *all_b_, *b_ = nullptr;
   T *memory_, *back_memory_;
