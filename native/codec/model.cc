@@ -28,7 +28,7 @@ void check_audio(const Tensor& audio, const Tensor& samples, DType dtype) {
 
 }  // namespace
 
-Codec::Codec(const CodecConfig& config, DType dtype, uint64_t seed)
+Codec::Codec(const CodecConfig& config, DType dtype, std::optional<uint64_t> seed)
     : config_(checked(config)),
       params_(dtype),
       encoder_(Declarer(params_, "audio_encoder."), config_),

@@ -14,7 +14,7 @@ namespace a2s {
 class Codec {
  public:
   /** Random weights. @throws Config */
-  Codec(const CodecConfig& config, DType dtype, uint64_t seed);
+  Codec(const CodecConfig& config, DType dtype, std::optional<uint64_t> seed);
 
   const CodecConfig& config() const { return config_; }
   DType dtype() const { return params_.dtype(); }

@@ -9,6 +9,7 @@ Param& Params::add(std::string name, std::initializer_list<int64_t> shape, doubl
   p.value = make_tensor(nullptr, dtype_, shape);
   p.init_std = init_std;
   p.init_fill = init_fill;
+  p.owner = this;
   return p;
 }
 
@@ -50,41 +51,48 @@ Param* Params::find(std::string_view name) {
   return nullptr;
 }
 
-void Params::allocate(uint64_t seed) {
+void Params::Buffer::allocate(size_t bytes) {
+  p = arena.alloc(bytes);
+  std::memset(p, 0, bytes);
+}
+
+void Params::allocate(std::optional<uint64_t> seed) {
   const int64_t align = 64 / static_cast<int64_t>(size_of(dtype_));
   flat_size_ = 0;
   for (Param& p : list_) {
     p.offset = flat_size_;
     flat_size_ += (p.value.size() + align - 1) / align * align;
   }
-  const size_t bytes = static_cast<size_t>(flat_size_) * size_of(dtype_);
-  for (Buffer* b : {&values_, &grads_}) {
-    b->p = b->arena.alloc(bytes);
-    std::memset(b->p, 0, bytes);
-  }
-  Rng rng{seed, static_cast<uint32_t>(Stream::init)};
+  values_.allocate(bytes());
   uint64_t index = 0;
   for (Param& p : list_) {
     p.grad = p.value;
     p.value.data = static_cast<char*>(values_.p) + p.offset * size_of(dtype_);
-    p.grad.data = static_cast<char*>(grads_.p) + p.offset * size_of(dtype_);
-    for (int64_t i = 0; i < p.value.size(); ++i) {
-      double v = p.init_fill + (p.init_std ? p.init_std * rng.normal(index, i) : 0);
-      dtype_ == DType::f32 ? void(p.value.as<float>()[i] = static_cast<float>(v)) : void(p.value.as<double>()[i] = v);
+    if (seed) {
+      const Rng rng{*seed, static_cast<uint32_t>(Stream::init)};
+      for (int64_t i = 0; i < p.value.size(); ++i) {
+        double v = p.init_fill + (p.init_std ? p.init_std * rng.normal(index, i) : 0);
+        dtype_ == DType::f32 ? void(p.value.as<float>()[i] = static_cast<float>(v)) : void(p.value.as<double>()[i] = v);
+      }
     }
     ++index;
   }
 }
 
-void Params::allocate_moments() {
-  const size_t bytes = static_cast<size_t>(flat_size_) * size_of(dtype_);
-  for (Buffer& b : moments_)
-    if (!b.p) {
-      b.p = b.arena.alloc(bytes);
-      std::memset(b.p, 0, bytes);
-    }
+void Params::need_grads() {
+  if (grads_.p) return;
+  grads_.allocate(bytes());
+  for (Param& p : list_) p.grad.data = static_cast<char*>(grads_.p) + p.offset * size_of(dtype_);
 }
 
-void Params::zero_grad() { std::memset(grads_.p, 0, static_cast<size_t>(flat_size_) * size_of(dtype_)); }
+void Params::zero_grad() {
+  need_grads();
+  std::memset(grads_.p, 0, bytes());
+}
+
+void Params::allocate_moments() {
+  for (Buffer& b : moments_)
+    if (!b.p) b.allocate(bytes());
+}
 
 }  // namespace a2s

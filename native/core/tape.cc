@@ -32,6 +32,7 @@ Var* Tape::add(const Tensor& t, bool wanted) {
 }
 
 Var* Tape::param(Param& p) {
+  if (p.trainable && training()) p.owner->need_grads();
   Var* v = add(p.value, p.trainable && training());
   v->slot->grad = p.grad;
   v->slot->is_param = true;

@@ -35,7 +35,7 @@ void standardise(const Tensor& weight, const Tensor& bias) {
 
 }  // namespace
 
-Judge::Judge(const JudgeConfig& config, DType dtype, uint64_t seed) : config_(checked(config)), params_(dtype) {
+Judge::Judge(const JudgeConfig& config, DType dtype, std::optional<uint64_t> seed) : config_(checked(config)), params_(dtype) {
   declare();
   params_.allocate(seed);
   standardise_frontend();

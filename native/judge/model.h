@@ -19,7 +19,7 @@ struct JudgeNoise {
 class Judge {
  public:
   /** Random weights. @throws Config */
-  Judge(const JudgeConfig& config, DType dtype, uint64_t seed);
+  Judge(const JudgeConfig& config, DType dtype, std::optional<uint64_t> seed);
 
   const JudgeConfig& config() const { return config_; }
   DType dtype() const { return params_.dtype(); }

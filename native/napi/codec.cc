@@ -43,8 +43,8 @@ Napi::Value deliver(Napi::Env env, NamedTensors& tensors) { return make_tensor_v
 Napi::Value codec_new(const Napi::CallbackInfo& info) {
   const CodecConfig config = to_codec_config(info[0]);
   const DType dtype = to_float_dtype("codec: dtype", info[1]);
-  const int64_t seed = to_integer("codec: seed", info[2], 0, int64_t{1} << 53, ErrorCode::Config);
-  auto create = [=](Workspace&) { return std::make_shared<Codec>(config, dtype, static_cast<uint64_t>(seed)); };
+  const auto seed = to_seed("codec: seed", info[2]);
+  auto create = [=](Workspace&) { return std::make_shared<Codec>(config, dtype, seed); };
   return submit(info.Env(), info[3], create, make_model_value<Codec>);
 }
 

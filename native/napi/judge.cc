@@ -76,8 +76,8 @@ struct Result {
 Napi::Value judge_new(const Napi::CallbackInfo& info) {
   const JudgeConfig config = to_judge_config(info[0]);
   const DType dtype = to_float_dtype("judge: dtype", info[1]);
-  const int64_t seed = to_integer("judge: seed", info[2], 0, int64_t{1} << 53, ErrorCode::Config);
-  auto create = [=](Workspace&) { return std::make_shared<Judge>(config, dtype, static_cast<uint64_t>(seed)); };
+  const auto seed = to_seed("judge: seed", info[2]);
+  auto create = [=](Workspace&) { return std::make_shared<Judge>(config, dtype, seed); };
   return submit(info.Env(), info[3], create, make_model_value<Judge>);
 }
 

@@ -24,9 +24,8 @@ Which to_which(const Napi::Value& value) {
 /** The same tensor in one of the four flat buffers. */
 Tensor in_buffer(Params& params, const ParamEntry& entry, Which which) {
   if (which == Which::values) return entry.value;
-  if (which == Which::grads) return entry.grad;
-  params.allocate_moments();
-  void* buffer = which == Which::exp_avg ? params.exp_avg() : params.exp_avg_sq();
+  if (which != Which::grads) params.allocate_moments();
+  void* buffer = which == Which::grads ? params.grads() : which == Which::exp_avg ? params.exp_avg() : params.exp_avg_sq();
   Tensor t = entry.value;
   t.data = static_cast<char*>(buffer) + (static_cast<char*>(entry.value.data) - static_cast<char*>(params.values()));
   return t;

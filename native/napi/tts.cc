@@ -88,8 +88,8 @@ Tensor counted(int64_t count, Arena& arena) {
 Napi::Value tts_new(const Napi::CallbackInfo& info) {
   const TtsConfig config = to_tts_config(info[0]);
   const DType dtype = to_float_dtype("tts: dtype", info[1]);
-  const int64_t seed = to_integer("tts: seed", info[2], 0, int64_t{1} << 53, ErrorCode::Config);
-  auto create = [=](Workspace&) { return std::make_shared<Tts>(config, dtype, static_cast<uint64_t>(seed)); };
+  const auto seed = to_seed("tts: seed", info[2]);
+  auto create = [=](Workspace&) { return std::make_shared<Tts>(config, dtype, seed); };
   return submit(info.Env(), info[3], create, make_model_value<Tts>);
 }
 

@@ -38,6 +38,11 @@ int64_t to_integer(const std::string& where, const Napi::Value& value, int64_t l
                  describe(value));
 }
 
+std::optional<uint64_t> to_seed(const std::string& where, const Napi::Value& value) {
+  if (value.IsNull()) return std::nullopt;
+  return static_cast<uint64_t>(to_integer(where, value, 0, int64_t{1} << 53, ErrorCode::Config));
+}
+
 std::vector<int64_t> to_shape(const std::string& where, const Napi::Value& value) {
   if (!value.IsArray()) fail_type(where, "an array of integers", value);
   auto array = value.As<Napi::Array>();

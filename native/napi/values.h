@@ -3,6 +3,7 @@
 #pragma once
 #include <napi.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ bool to_flag(const std::string& where, const Napi::Value& value);
 double to_number(const std::string& where, const Napi::Value& value);
 /** A whole number in [low, high]; `code` is the error of one that is not. */
 int64_t to_integer(const std::string& where, const Napi::Value& value, int64_t low, int64_t high, ErrorCode code);
+
+/** Of initial values: a whole number up to 2^53, or null for none. */
+std::optional<uint64_t> to_seed(const std::string& where, const Napi::Value& value);
 
 /** Extents of a tensor: an array of at most 6 integers, together less than 2^48 elements. */
 std::vector<int64_t> to_shape(const std::string& where, const Napi::Value& value);

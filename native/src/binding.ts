@@ -135,7 +135,7 @@ export interface Binding {
     token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
 
-  ttsNew(config: object, dtype: DType, seed: number, token: MaybeToken): Promise<NativeModel<TtsHandle>>;
+  ttsNew(config: object, dtype: DType, seed: number | null, token: MaybeToken): Promise<NativeModel<TtsHandle>>;
   ttsEvaluate(
     model: TtsHandle,
     batch: Values,
@@ -153,7 +153,7 @@ export interface Binding {
   ): Promise<Values>;
   ttsDispose(model: TtsHandle): void;
 
-  codecNew(config: object, dtype: DType, seed: number, token: MaybeToken): Promise<NativeModel<CodecHandle>>;
+  codecNew(config: object, dtype: DType, seed: number | null, token: MaybeToken): Promise<NativeModel<CodecHandle>>;
   codecBuffers(model: CodecHandle): { name: string; shape: number[]; values: Int32Array }[];
   codecEncode(
     model: CodecHandle,
@@ -186,7 +186,7 @@ export interface Binding {
   codecStreamRestart(stream: CodecStreamHandle, index: number): Promise<void>;
   codecStreamDispose(stream: CodecStreamHandle): void;
 
-  judgeNew(config: object, dtype: DType, seed: number, token: MaybeToken): Promise<NativeModel<JudgeHandle>>;
+  judgeNew(config: object, dtype: DType, seed: number | null, token: MaybeToken): Promise<NativeModel<JudgeHandle>>;
   judgeEvaluate(model: JudgeHandle, batch: Values, token: MaybeToken): Promise<Named<NativeTensor>>;
   judgeTrain(
     model: JudgeHandle,

@@ -15,8 +15,8 @@ export interface ParameterInfo {
 export interface CreateOptions extends CallOptions {
   /** Precision of parameters and arithmetic. */
   dtype?: 'f32' | 'f64' | undefined;
-  /** Of the initial values. */
-  seed?: number | undefined;
+  /** Of the initial values; null: zeros, for a model whose weights are loaded next. */
+  seed?: number | null | undefined;
 }
 
 export interface LoadOptions {

@@ -20,6 +20,7 @@ struct Model {
         frozen(params.add("frozen", {130}, 0.3)),
         last(params.add("last", {40000}, 0.3)) {
     params.allocate(5);
+    params.zero_grad();
   }
   /** Gradients of step `s`, the same for every model. */
   void gradients(uint64_t s) {

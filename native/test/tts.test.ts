@@ -58,6 +58,23 @@ describe('parameters', () => {
     expect(c).not.toEqual(a);
   });
 
+  it('are zeros without a seed, until they are loaded', async () => {
+    const tts = await Tts.create(config, { seed: null });
+    for (const [name, values] of Object.entries(await arraysOf(await tts.state())))
+      expect(
+        (values as Float32Array).every((value) => value === 0),
+        name,
+      ).toBe(true);
+    const other = await Tts.create(config, { seed: 4 });
+    await tts.load(await other.state());
+    const losses = [tts, other].map(async (model) => {
+      await model.zeroGrad();
+      return (await model.lossBackward(await batchOf(config), supervised)).loss;
+    });
+    const [loss, expected] = await Promise.all(losses);
+    expect(loss).toBe(expected);
+  });
+
   it('come from another model, of another precision too', async () => {
     const single = await Tts.create(config, { seed: 1 });
     const double = await Tts.create(config, { seed: 2, dtype: 'f64' });

@@ -29,7 +29,7 @@ Var* as_dtype(Tape& tape, Var* v, DType dtype) {
 
 }  // namespace
 
-Tts::Tts(const TtsConfig& config, DType dtype, uint64_t seed) : config_(config), params_(dtype) {
+Tts::Tts(const TtsConfig& config, DType dtype, std::optional<uint64_t> seed) : config_(config), params_(dtype) {
   config.validate();
   const int64_t C = config.d_model, V = config.vocab, heads = config.step_tokens();
   text_embedding_ = &params_.add("text_embedding.weight", {config.text_rows, C}, kInit);

@@ -61,7 +61,7 @@ struct TrainingPrior {
 class Tts {
  public:
   /** Parameters drawn from `seed`. @throws Config when the configuration cannot be. */
-  Tts(const TtsConfig& config, DType dtype, uint64_t seed);
+  Tts(const TtsConfig& config, DType dtype, std::optional<uint64_t> seed);
 
   const TtsConfig& config() const { return config_; }
   Params& params() { return params_; }

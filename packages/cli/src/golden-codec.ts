@@ -7,7 +7,7 @@ import type { GoldenFolder } from './golden-folder.js';
 /** Encoder, codes, decoder, and the gradients of the mean squared error. */
 export async function runCodec(folder: GoldenFolder): Promise<void> {
   const config = codecConfigFromWeights(folder.weights.tensors, await hintsOf(folder), folder.path);
-  const codec = await Codec.create(config, { dtype: folder.dtype });
+  const codec = await Codec.create(config, { dtype: folder.dtype, seed: null });
   await codec.load(await folder.weightTensors());
   const wav = await folder.floats('in.audio');
   const samples = await folder.ints('in.audio_len');

@@ -63,7 +63,7 @@ export async function runTts(folder: GoldenFolder): Promise<void> {
   }
   const readme = parsed.data;
   const config = ttsConfigFromWeights(folder.weights.tensors, hintsOf(readme, folder), folder.path);
-  const model = await Tts.create(config, { dtype: folder.dtype });
+  const model = await Tts.create(config, { dtype: folder.dtype, seed: null });
   await model.load(await folder.weightTensors());
   const batch = await readBatch(folder, readme);
   await compareForward(folder, model, batch);

@@ -8,7 +8,7 @@ const itemsPerCall = 16;
 /** A codec from its model folder. @throws CheckpointError or ConfigError naming what is wrong with it. */
 export async function loadCodec(folder: string): Promise<Codec> {
   const { config, tensors } = await readModelFolder(folder, 'codec', codecConfig);
-  const codec = await Codec.create(config);
+  const codec = await Codec.create(config, { seed: null });
   await codec.load(tensors);
   return codec;
 }

@@ -21,7 +21,7 @@ export interface Sample {
 /** A text-to-codes model from its model folder. @throws CheckpointError or ConfigError naming what is wrong with it. */
 export async function loadTts(folder: string): Promise<Tts> {
   const { config, tensors } = await readModelFolder(folder, 'tts', ttsConfig);
-  const model = await Tts.create(config);
+  const model = await Tts.create(config, { seed: null });
   await model.load(tensors);
   return model;
 }
