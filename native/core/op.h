@@ -133,6 +133,8 @@ struct Op {
   void (*axes)(Axes&, const Call&) = nullptr;
   void (*forward)(Call&) = nullptr;
   void (*backward)(Call&) = nullptr;  // null: not differentiable
+  /** The gradient of each data input is that of the output: a tape lets them share it and need not call backward. */
+  bool sum = false;
   /** The CUDA twin. Its own file sets it (CudaTwin), so it is null where that is not compiled in. */
   mutable void (*cuda_forward)(Call&) = nullptr;
   mutable void (*cuda_backward)(Call&) = nullptr;

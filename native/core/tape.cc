@@ -1,5 +1,6 @@
 #include "core/tape.h"
 
+#include <algorithm>
 #include <new>
 
 #include "core/simd.h"
@@ -8,14 +9,15 @@ namespace a2s {
 namespace {
 
 template <class T>
-void add_to(T* y, const T* x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] += x[i];
+void add_range(const T* a, const T* b, T* sum, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) sum[i] = a[i] + b[i];
 }
 
-void accumulate(const Tensor& into, const Tensor& from, Pool& pool) {
-  pool.ranges(into.size(), 1 << 16, [&](int64_t b, int64_t e) {
-    if (into.dtype == DType::f32) add_to(into.as<float>() + b, from.as<float>() + b, e - b);
-    else add_to(into.as<double>() + b, from.as<double>() + b, e - b);
+/** sum = a + b; sum may be a. */
+void add_tensors(const Tensor& a, const Tensor& b, const Tensor& sum, Pool& pool) {
+  pool.ranges(sum.size(), 1 << 16, [&](int64_t i, int64_t e) {
+    if (sum.dtype == DType::f32) add_range(a.as<float>() + i, b.as<float>() + i, sum.as<float>() + i, e - i);
+    else add_range(a.as<double>() + i, b.as<double>() + i, sum.as<double>() + i, e - i);
   });
 }
 
@@ -28,7 +30,7 @@ T* Tape::make(T value) {
 }
 
 Var* Tape::add(const Tensor& t, bool wanted) {
-  return make(Var{t, make(GradSlot{{}, wanted, false})});
+  return make(Var{t, make(GradSlot{.wanted = wanted})});
 }
 
 Var* Tape::param(Param& p) {
@@ -100,57 +102,100 @@ std::array<Var*, 4> Tape::apply_all(const Op& op, std::initializer_list<Var*> in
   return node.out;
 }
 
+void Tape::new_gradient(GradSlot& slot, const Tensor& like) {
+  slot.grad = like;
+  const size_t bytes = like.bytes();
+  auto found = std::find_if(free_.rbegin(), free_.rend(), [&](GradBuffer* b) { return b->bytes == bytes; });
+  if (found == free_.rend()) slot.buffer = make(GradBuffer{arena_.alloc(bytes), bytes});
+  else {
+    slot.buffer = *found;
+    slot.buffer->slots = 1;
+    free_.erase(std::next(found).base());
+  }
+  slot.grad.data = slot.buffer->data;
+}
+
+void Tape::release(GradSlot& slot) {
+  if (!slot.buffer) return;
+  if (--slot.buffer->slots == 0) free_.push_back(slot.buffer);
+  slot.buffer = nullptr;
+  slot.grad.data = nullptr;
+}
+
+/** Adds to the gradient of v, which has arrived before; where it stands in other slots too, in memory of its own. */
+void Tape::add_gradient(Var* v, const Tensor& share) {
+  GradSlot& slot = *v->slot;
+  const Tensor before = slot.grad;
+  if (slot.buffer && slot.buffer->slots > 1) {
+    --slot.buffer->slots;
+    new_gradient(slot, before);
+  }
+  add_tensors(before, share, slot.grad, ctx_.pool);
+}
+
 void Tape::backward(Var* root, Tensor seed) {
-  Tensor g = new_tensor(arena_, root->value.dtype, root->value.shape());
+  new_gradient(*root->slot, root->value);
+  const Tensor& g = root->slot->grad;
   if (seed) std::memcpy(g.data, seed.data, g.bytes());
   else
     for (int64_t i = 0; i < g.size(); ++i)
       g.dtype == DType::f32 ? void(g.as<float>()[i] = 1) : void(g.as<double>()[i] = 1);
-  root->slot->grad = g;
-
   for (auto it = nodes_.rbegin(); it != nodes_.rend(); ++it) {
-    Node& node = **it;
-    Call& c = *node.call;
-    bool reached = false;
-    for (Var* v : node.out) reached |= v && v->slot->grad.data;
-    if (!reached) continue;
-    if (cancel && cancel->load(std::memory_order_relaxed)) fail(ErrorCode::Cancelled, std::string(c.op.name) + ": cancelled");
-
-    for (size_t j = 0; j < c.op.outputs.size(); ++j) {
-      c.dout[j] = c.out[j];
-      c.dout[j].data = node.out[j] ? node.out[j]->slot->grad.data : nullptr;
-      if (!c.dout[j].data) {
-        c.dout[j] = new_tensor(arena_, c.out[j].dtype, c.out[j].shape());
-        fill_zero(c.dout[j]);
-      }
-    }
-    // An input that already has a gradient gets this op's share in a temporary first.
-    ScratchScope scope(ctx_.scratch);
-    std::array<bool, kMaxArgs> added{};
-    for (size_t i = 0; i < c.op.inputs.size(); ++i) {
-      Var* v = node.in[i];
-      Kind kind = c.op.inputs[i].kind;
-      c.din[i] = {};
-      if (!v || !v->wanted() || (kind != Kind::data && kind != Kind::param)) continue;
-      c.din[i] = v->value;
-      GradSlot& slot = *v->slot;
-      if (slot.is_param && kind == Kind::param) {
-        c.din[i].data = slot.grad.data;
-        continue;
-      }
-      if (slot.grad.data) {
-        c.din[i].data = ctx_.scratch.alloc(c.din[i].bytes());
-        added[i] = true;
-      } else {
-        slot.grad = new_tensor(arena_, c.din[i].dtype, c.din[i].shape());
-        c.din[i].data = slot.grad.data;
-      }
-      if (kind == Kind::param) fill_zero(c.din[i]);  // a computed weight: its gradient is accumulated from zero
-    }
-    run_backward(c);
-    for (size_t i = 0; i < c.op.inputs.size(); ++i)
-      if (added[i]) accumulate(node.in[i]->grad(), c.din[i], ctx_.pool);
+    if (std::none_of((*it)->out.begin(), (*it)->out.end(), [](Var* v) { return v && v->slot->grad.data; })) continue;
+    if (cancel && cancel->load(std::memory_order_relaxed))
+      fail(ErrorCode::Cancelled, std::string((*it)->call->op.name) + ": cancelled");
+    back(**it);
+    for (Var* v : (*it)->out)
+      if (v) release(*v->slot);
   }
+}
+
+/** Brings the gradients of an op's outputs back to its inputs. */
+void Tape::back(Node& node) {
+  Call& c = *node.call;
+  for (size_t j = 0; j < c.op.outputs.size(); ++j) {
+    c.dout[j] = c.out[j];
+    c.dout[j].data = node.out[j] ? node.out[j]->slot->grad.data : nullptr;
+    if (!c.dout[j].data) {
+      c.dout[j] = new_tensor(arena_, c.out[j].dtype, c.out[j].shape());
+      fill_zero(c.dout[j]);
+    }
+  }
+  // An input that already has a gradient gets this op's share in a temporary first.
+  ScratchScope scope(ctx_.scratch);
+  std::array<bool, kMaxArgs> added{};
+  bool calls = false;
+  for (size_t i = 0; i < c.op.inputs.size(); ++i) {
+    Var* v = node.in[i];
+    Kind kind = c.op.inputs[i].kind;
+    c.din[i] = {};
+    if (!v || !v->wanted() || (kind != Kind::data && kind != Kind::param)) continue;
+    GradSlot& slot = *v->slot;
+    if (c.op.sum && node.out[0]->slot->buffer) {
+      if (slot.grad.data) add_gradient(v, c.dout[0]);
+      else {
+        slot.grad = v->value;
+        slot.buffer = node.out[0]->slot->buffer;
+        slot.grad.data = slot.buffer->data;
+        ++slot.buffer->slots;
+      }
+      continue;
+    }
+    calls = true;
+    c.din[i] = v->value;
+    if (slot.is_param && kind == Kind::param) {
+      c.din[i].data = slot.grad.data;
+      continue;
+    }
+    added[i] = slot.grad.data;
+    if (!added[i]) new_gradient(slot, v->value);
+    c.din[i].data = added[i] ? ctx_.scratch.alloc(c.din[i].bytes()) : slot.grad.data;
+    if (kind == Kind::param) fill_zero(c.din[i]);  // a computed weight: its gradient is accumulated from zero
+  }
+  if (!calls) return;
+  run_backward(c);
+  for (size_t i = 0; i < c.op.inputs.size(); ++i)
+    if (added[i]) add_gradient(node.in[i], c.din[i]);
 }
 
 }  // namespace a2s

@@ -4,7 +4,9 @@
 //
 //   Tape tape(ctx, arena);
 //   Var* y = tape.apply(layer_norm, {x, tape.param(w)}, {{"eps", 1e-5}});
-//   tape.backward(loss);     // parameters' gradients are accumulated, others readable through Var::grad()
+//   tape.backward(loss);     // parameters' gradients are accumulated, those of leaves readable through Var::grad()
+//
+// A gradient's memory is used again as soon as the op that it came back to has passed it on.
 #pragma once
 #include <atomic>
 #include <deque>
@@ -14,9 +16,17 @@
 
 namespace a2s {
 
+/** Memory of a gradient, and how many slots it stands in. */
+struct GradBuffer {
+  void* data;
+  size_t bytes;
+  int slots = 1;
+};
+
 /** Shared by a variable and its views. */
 struct GradSlot {
   Tensor grad;  // no data until the first gradient arrives
+  GradBuffer* buffer = nullptr;  // its memory, where the tape may use that again
   bool wanted = false;
   bool is_param = false;
 };
@@ -78,6 +88,10 @@ class Tape {
   };
   Var* add(const Tensor& t, bool wanted);
   Var* cut(Var* v, int64_t begin, int64_t count);
+  void new_gradient(GradSlot& slot, const Tensor& like);
+  void release(GradSlot& slot);
+  void add_gradient(Var* v, const Tensor& share);
+  void back(Node& node);
   template <class T>
   T* make(T value);
 
@@ -85,6 +99,7 @@ class Tape {
   Arena& arena_;
   Mode mode_;
   std::vector<Node*> nodes_;
+  std::vector<GradBuffer*> free_;
 };
 
 }  // namespace a2s

@@ -35,6 +35,7 @@ inline const Op add{
     .outputs = {data("y", "... C", "sum")},
     .forward = add_forward,
     .backward = add_backward,
+    .sum = true,
 };
 
 inline const Op scale{
