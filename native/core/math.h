@@ -15,8 +15,8 @@ A2S_INLINE double tanh(double x) { return std::tanh(x); }
 A2S_INLINE double sin(double x) { return std::sin(x); }
 A2S_INLINE double cos(double x) { return std::cos(x); }
 
-/** e^x; 0 below -87.3, inf above 88.7, NaN stays NaN. */
-A2S_INLINE float exp(float x) {
+/** e^x for -87.3 <= x <= 88.37; in the middle of a longer formula half the cost of exp(). */
+A2S_INLINE float exp_within(float x) {
   // 2^(n + f), n = round(x log2 e); the Cephes polynomial on f ln 2.
   float n = std::nearbyint(x * 1.44269504088896341f);
   float r = x - n * 0.693359375f;
@@ -28,14 +28,17 @@ A2S_INLINE float exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  float m = n < -126.f ? -126.f : n > 127.f ? 127.f : n;
-  m = m == m ? m : 0.f;  // an int conversion of NaN would be undefined
-  int32_t bits = (static_cast<int32_t>(m) + 127) << 23;
+  int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
   float scale;
   std::memcpy(&scale, &bits, 4);
-  float y = p * scale;
+  return p * scale;
+}
+
+/** e^x; 0 below -87.3, inf above 88.37, NaN stays NaN. */
+A2S_INLINE float exp(float x) {
+  float y = exp_within(x > -87.3f ? x < 88.37f ? x : 88.37f : -87.3f);
   y = x < -87.3f ? 0.f : y;
-  y = x > 88.7f ? HUGE_VALF : y;
+  y = x > 88.37f ? HUGE_VALF : y;
   return x == x ? y : x;
 }
 
@@ -68,7 +71,7 @@ A2S_INLINE float log(float x) {
 /** tanh(x); odd polynomial near 0, else 1 - 2 / (e^2x + 1). */
 A2S_INLINE float tanh(float x) {
   float a = std::fabs(x);
-  float e = exp(2 * (a > 20.f ? 20.f : a));
+  float e = exp_within(2 * (a < 20.f ? a : 20.f));
   float big = 1.f - 2.f / (e + 1.f);
   float z = x * x;
   float p = -5.70498872745e-3f;
