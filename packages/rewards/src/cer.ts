@@ -14,6 +14,7 @@ export function cerReward(judge: Judge<'recogniser'>): Reward {
     name: 'cer',
     direction: 'lower',
     range: [0, 1],
+    locates: true,
     docs: `character error rate over IPA, heard by ${judge.info.name}`,
     async score({ wavs, sampleRate, references, signal }) {
       checkSampleRate(judge, sampleRate);

@@ -52,13 +52,15 @@ async function importDefault(path: string, refuse: Refuse): Promise<unknown> {
 
 function checkReward(made: unknown, refuse: Refuse): asserts made is Reward {
   if (typeof made !== 'object' || made === null) return refuse('reward', 'an object', String(made));
-  const { name, direction, range, score, docs, close } = made as Record<string, unknown>;
+  const { name, direction, range, score, locates, docs, close } = made as Record<string, unknown>;
   if (typeof name !== 'string' || !/^[\w-]+$/.test(name)) refuse('name', 'letters, digits, _ and -', shown(name));
   if (direction !== 'higher' && direction !== 'lower') refuse('direction', "'higher' or 'lower'", shown(direction));
   const [least, most, ...more] = Array.isArray(range) ? range : [];
   if (!Number.isFinite(least) || !Number.isFinite(most) || least >= most || more.length > 0)
     refuse('range', 'two numbers, the least and a greater one', shown(range));
   if (typeof score !== 'function') refuse('score', 'a function', shown(score));
+  if (locates !== undefined && typeof locates !== 'boolean')
+    refuse('locates', 'true, false or nothing', shown(locates));
   if (docs !== undefined && typeof docs !== 'string') refuse('docs', 'a text or nothing', shown(docs));
   if (close !== undefined && typeof close !== 'function') refuse('close', 'a function or nothing', shown(close));
 }

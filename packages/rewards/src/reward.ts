@@ -43,9 +43,11 @@ export interface Reward {
   readonly direction: 'higher' | 'lower';
   /** Least and greatest value. */
   readonly range: readonly [number, number];
+  /** Whether it says where in the samples its values were earned. */
+  readonly locates?: boolean;
   /** What it measures, and what it cannot see. */
   readonly docs?: string;
-  /** One value within `range` for each sample, NaN where it could not be measured; a reward that knows where in the samples they were earned says so. */
+  /** One value within `range` for each sample, NaN where it could not be measured; `LocatedScores` where it locates. */
   score(batch: RewardBatch): Promise<Float64Array | LocatedScores>;
   /** Releases what it holds. */
   close?(): Promise<void> | void;

@@ -120,6 +120,10 @@ async function scoresOf(reward: Reward, batch: RewardBatch): Promise<Scored> {
     const got = found instanceof Float64Array ? `${found.length}` : typeof found;
     return none(`${reward.name}: score: expected a Float64Array of ${count}, got ${got}`);
   }
+  if (Boolean(reward.locates) !== (parts !== undefined)) {
+    const got = parts ? 'parts' : 'none';
+    return none(`${reward.name}: score: expected ${reward.locates ? 'parts' : 'no parts'} as locates says, got ${got}`);
+  }
   if (parts && parts.length !== count)
     return none(`${reward.name}: score: expected parts of ${count} samples, got ${parts.length}`);
   const [least, most] = reward.range;

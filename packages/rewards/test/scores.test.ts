@@ -117,6 +117,20 @@ describe('scoreAll', () => {
       2,
       /x: sample 1: expected parts with as many finite places as values/,
     ],
+    [
+      'gives no parts',
+      async () => Float64Array.of(1, 1, 1),
+      all,
+      3,
+      /x: score: expected parts as locates says, got none/,
+    ],
+    [
+      'locates unasked',
+      async () => ({ scores: Float64Array.of(1, 1, 1), parts: [] }),
+      all,
+      3,
+      /x: score: expected no parts as locates says, got parts/,
+    ],
     ['gives nothing', async () => undefined as never, all, 3, /got undefined/],
     [
       'gives NaN',
@@ -132,9 +146,12 @@ describe('scoreAll', () => {
       2,
       /x: sample 0: expected 0 to 1, got -0.1/,
     ],
-  ])('goes on where a reward %s, and counts', async (_, score, expected, count, first) => {
+  ])('goes on where a reward %s, and counts', async (what, score, expected, count, first) => {
     const sound = rewardOf(async () => Float64Array.of(1, 1, 1), { name: 'sound' });
-    const { values, failures } = await scoreAll([rewardOf(score), sound], batchOf(3));
+    const { values, failures } = await scoreAll(
+      [rewardOf(score, { locates: what.includes('parts') }), sound],
+      batchOf(3),
+    );
     expect(values).toEqual({ x: expected, sound: Float64Array.of(1, 1, 1) });
     expect(failures).toEqual({ x: { count, first: expect.stringMatching(first) } });
   });
@@ -251,6 +268,7 @@ describe('loadReward', () => {
     ['bad ranges', reward('range: [1, 0]'), /range: expected two numbers, .*got \[1,0\]/, undefined],
     ['open ranges', reward('range: [0, Infinity]'), /range: /, undefined],
     ['no score', reward('score: 1'), /score: expected a function, got 1/, undefined],
+    ['a doubt where', reward("locates: 'no'"), /locates: expected true, false or nothing, got "no"/, undefined],
     ['bad docs', reward('docs: 1'), /docs: expected a text or nothing/, undefined],
     ['bad closers', reward('close: 1'), /close: expected a function or nothing/, undefined],
   ])('refuses %s', async (_, source, message, name) => {

@@ -62,6 +62,10 @@ export class JudgedRewards {
         const opened = await openReward(setting, sampleRate);
         const reward = setting.name ? { ...opened, name: setting.name } : opened;
         rewards.push({ reward, setting });
+        if (setting.credit && !reward.locates) {
+          const expected = 'a reward that says where in a sample it was earned';
+          throw new ConfigError({ where: 'rewards', what: `credit of ${reward.name}`, expected, got: 'none' });
+        }
         if (rewards.some((other) => other.reward !== reward && other.reward.name === reward.name)) {
           const hint = 'give one of them another name';
           throw new ConfigError({
@@ -129,25 +133,19 @@ export class JudgedRewards {
       const mean = found ?? (worst + best) / 2;
       rewards[name] = values[name]!.map((value) => piecewiseLinear(value, { worst, mean, best }));
     }
-    const credits = this.#credits(values, parts);
+    const credits = this.#credits(parts);
     return composeAdvantages({ rewards, weights, ...settings, ...(credits && { credits }) });
   }
 
-  /** @throws ConfigError where a reward is to credit frames, and does not know them. */
-  #credits(values: Values, parts: Scores['parts']): Record<string, Credit> | undefined {
+  /** What goes to the frames that earned it. */
+  #credits(parts: Scores['parts']): Record<string, Credit> | undefined {
     const credits: Record<string, Credit> = {};
     for (const { reward, setting } of this.#rewards) {
       const { credit: share = 0, weight } = setting;
       if (share === 0 || weight === 0) continue;
-      const own = values[reward.name]!;
-      const known = parts[reward.name]!;
-      if (known.some((each, i) => !each && !Number.isNaN(own[i]))) {
-        const expected = 'a reward that says where in a sample it was earned';
-        throw new ConfigError({ where: 'rewards', what: `credit of ${reward.name}`, expected, got: 'none' });
-      }
       const sign = reward.direction === 'higher' ? 1 : -1;
       const better = (each: Parts) => ({ values: each.values.map((value) => sign * value), places: each.places });
-      credits[reward.name] = { share, parts: known.map((each) => each && better(each)) };
+      credits[reward.name] = { share, parts: parts[reward.name]!.map((each) => each && better(each)) };
     }
     return Object.keys(credits).length > 0 ? credits : undefined;
   }

@@ -20,7 +20,7 @@ afterAll(() => project.remove());
 /** A reward of one's own: `body` gives the scores of `wavs`. @returns its file. */
 function plugIn(name: string, body: string, direction = 'higher'): string {
   const path = project.path(`${name}.mjs`);
-  const score = `async score({ wavs, references }) { ${body} }`;
+  const score = `locates: ${body.includes('parts')}, async score({ wavs, references }) { ${body} }`;
   writeFileSync(
     path,
     `export default () => ({ name: '${name}', direction: '${direction}', range: [0, 10], ${score} });\n`,
@@ -284,9 +284,10 @@ describe('credit of frames', () => {
     );
   });
 
-  it('is refused for a reward that does not know where it was earned', async () => {
+  it('is refused before the first update for a reward that does not know where it was earned', async () => {
     const rewards = [{ use: plugIn('everywhere', seconds), weight: 1, credit: 0.5 }];
-    await expect(firstStep({ rewards })).rejects.toThrow(/credit of everywhere: expected a reward that says where/);
+    const config = parseConfig(grpoTraining, { ...configsOf(project).grpo, rewards }, 'test');
+    await expect(grpoStage(config)).rejects.toThrow(/credit of everywhere: expected a reward that says where/);
   });
 
   it('a plug-in that throws: the samples it was given get none, the others do', async () => {
