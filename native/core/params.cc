@@ -21,25 +21,14 @@ Param& Params::add_split(const std::string& prefix, const std::string& suffix, i
   return p;
 }
 
-namespace {
-
-/** Part i of `parts` equal ones along axis 0. */
-Tensor part_of(Tensor t, int64_t i, int64_t parts) {
-  t.dims[0] /= parts;
-  if (t.data) t.data = static_cast<char*>(t.data) + i * static_cast<int64_t>(t.bytes());
-  return t;
-}
-
-}  // namespace
-
 std::vector<ParamEntry> Params::entries() {
   std::vector<ParamEntry> all;
   for (Param& p : list_) {
     if (!p.parts) all.push_back({p.name, p.value, p.grad, &p});
-    for (int64_t i = 0; i < p.parts; ++i) {
+    for (int64_t i = 0, count = p.parts ? p.value.dims[0] / p.parts : 0; i < p.parts; ++i) {
       std::string name = p.name;
       name.insert(name.rfind('.'), "." + std::to_string(i));
-      all.push_back({std::move(name), part_of(p.value, i, p.parts), part_of(p.grad, i, p.parts), &p});
+      all.push_back({std::move(name), rows_of(p.value, i * count, count), rows_of(p.grad, i * count, count), &p});
     }
   }
   return all;

@@ -57,11 +57,7 @@ Var* Tape::cut(Var* v, int64_t begin, int64_t count) {
   if (begin < 0 || count < 1 || begin + count > v->value.dims[0])
     fail_shape("rows: range: expected rows of 0.." + std::to_string(v->value.dims[0] - 1) + ", got " +
                std::to_string(begin) + ".." + std::to_string(begin + count - 1));
-  const int64_t row = v->value.size() / v->value.dims[0] * static_cast<int64_t>(size_of(v->value.dtype));
-  for (Tensor* t : {&v->value, &v->slot->grad}) {
-    t->dims[0] = count;
-    if (t->data) t->data = static_cast<char*>(t->data) + begin * row;
-  }
+  for (Tensor* t : {&v->value, &v->slot->grad}) *t = rows_of(*t, begin, count);
   return v;
 }
 

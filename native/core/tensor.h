@@ -80,6 +80,14 @@ inline Tensor new_tensor(Arena& arena, DType dtype, std::initializer_list<int64_
   return new_tensor(arena, dtype, std::span<const int64_t>(shape.begin(), shape.size()));
 }
 
+/** Rows [begin, begin + count) of a tensor's first axis, in place; of one without data nothing but the shape. */
+inline Tensor rows_of(Tensor t, int64_t begin, int64_t count) {
+  const size_t row = t.dims[0] ? t.bytes() / static_cast<size_t>(t.dims[0]) : 0;
+  if (t.data) t.data = static_cast<char*>(t.data) + static_cast<size_t>(begin) * row;
+  t.dims[0] = count;
+  return t;
+}
+
 inline void fill_zero(const Tensor& t) { std::memset(t.data, 0, t.bytes()); }
 
 }  // namespace a2s

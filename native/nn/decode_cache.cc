@@ -13,11 +13,6 @@ char* row_of(const Tensor& t, int64_t i) {
   return static_cast<char*>(t.data) + i * (t.bytes() / t.dims[0]);
 }
 
-Tensor first_rows(Tensor t, int64_t count) {
-  t.dims[0] = count;
-  return t;
-}
-
 /** Each channel's window moves one step into the past and takes in x. */
 template <class T>
 void push(T* window, const T* x, int64_t channels, int64_t k) {
@@ -123,8 +118,8 @@ Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
     std::memcpy(row_of(l.v, r) + at, from + 2 * width, width);
   }
   Var* y = tape.apply(decode_attention,
-                      {tape.constant(q), tape.constant(first_rows(l.k, R)), tape.constant(first_rows(l.v, R)),
-                       tape.constant(first_rows(used_, R))},
+                      {tape.constant(q), tape.constant(rows_of(l.k, 0, R)), tape.constant(rows_of(l.v, 0, R)),
+                       tape.constant(rows_of(used_, 0, R))},
                       {{"heads", double(stack_.config().heads)}});
   return tape.apply(add, {x, l.o.apply(tape, y)});
 }

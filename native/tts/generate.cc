@@ -302,14 +302,6 @@ class Generator {
   std::unique_ptr<StepDecoder> decoder_;
 };
 
-/** Rows [begin, begin + count) of t, in place; none of none. */
-Tensor rows_of(Tensor t, int64_t begin, int64_t count) {
-  if (!t) return t;
-  t.data = static_cast<char*>(t.data) + static_cast<size_t>(begin) * (t.bytes() / static_cast<size_t>(t.dims[0]));
-  t.dims[0] = count;
-  return t;
-}
-
 /** The samples of several generations, one after the other. */
 Generated join(const std::vector<Generated>& parts, Arena& arena) {
   int64_t B = 0, T = 0;

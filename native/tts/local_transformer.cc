@@ -54,13 +54,8 @@ Var* LocalTransformer::embed(Tape& tape, int64_t head, const Tensor& tokens) con
 }
 
 PackedLinear LocalTransformer::head(Context ctx, Arena& arena, int64_t head) const {
-  auto part = [&](const Tensor& all) {
-    Tensor t = all;
-    t.dims[0] = config_.vocab;
-    t.data = static_cast<char*>(all.data) + static_cast<size_t>(head) * t.bytes();
-    return t;
-  };
-  return {ctx, arena, part(out_weight_->value), part(out_bias_->value)};
+  const int64_t V = config_.vocab;
+  return {ctx, arena, rows_of(out_weight_->value, head * V, V), rows_of(out_bias_->value, head * V, V)};
 }
 
 /** Outputs of all positions, position-major [heads,M,D], after the tokens ids [M,heads-1] of the whole table. */

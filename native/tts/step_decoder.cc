@@ -100,7 +100,7 @@ class ExactDecoder : public StepDecoder {
  private:
   /** The prompts of the running samples, one each. */
   Encoded pick(Tape& tape) const {
-    auto rows_of = [&](const Tensor& from) {
+    auto chosen = [&](const Tensor& from) {
       Tensor to = from;
       to.dims[0] = static_cast<int64_t>(g_.running.size());
       to.data = tape.arena().alloc(to.bytes());
@@ -109,7 +109,7 @@ class ExactDecoder : public StepDecoder {
         std::memcpy(static_cast<char*>(to.data) + a * row, static_cast<char*>(from.data) + g_.running[a].prompt * row, row);
       return tape.constant(to);
     };
-    return {rows_of(g_.text), rows_of(g_.text_lengths), rows_of(g_.context), rows_of(g_.context_lengths)};
+    return {chosen(g_.text), chosen(g_.text_lengths), chosen(g_.context), chosen(g_.context_lengths)};
   }
 
   /** The running samples so far, each with its twin. */
