@@ -2,6 +2,7 @@
 #include "core/device.h"
 #include "core/rng.h"
 #include "core/tape.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/layer_norm/layer_norm.h"
 #include "test/test.h"
 
@@ -129,6 +130,19 @@ TEST(tape_sums_the_gradients_of_every_use) {
   double once = gradient(1);
   CHECK(once > 0);
   CHECK_NEAR(gradient(2), 2 * once, 1e-12);
+}
+
+TEST(tape_keeps_apart_what_terms_of_a_sum_share) {
+  // y = x + x, z = (y + 3 x) + y: d z / d x = 7, whichever of the shared gradients is added to first.
+  Arena arena;
+  const Tensor x = filled(arena, {4, 6}, 1), seed = filled(arena, {4, 6}, 2);
+  Tape tape(test_context(), arena);
+  Var* leaf = tape.leaf(x);
+  Var* y = tape.apply(add, {leaf, leaf});
+  Var* z = tape.apply(add, {tape.apply(add, {y, tape.apply(scale, {leaf}, {{"factor", 3}})}), y});
+  tape.backward(z, seed);
+  for (int64_t i = 0; i < x.size(); ++i) CHECK_NEAR(leaf->grad().as<double>()[i], 7 * seed.as<double>()[i], 1e-14);
+  CHECK(!y->grad().data && !z->grad().data);  // memory that others use by now
 }
 
 TEST(tape_adds_the_gradient_of_rows_to_their_whole) {

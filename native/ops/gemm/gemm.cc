@@ -14,8 +14,7 @@ namespace {
 
 using namespace gemm_detail;
 
-/** Rows of A that a task packs at once. Many, because each pass over them packs B again; they may spill into the third
- *  level, from which a tile needs two bytes a cycle. */
+/** Rows of A that a task packs at once; they may spill into the third level, from which a tile needs two bytes a cycle. */
 template <class T>
 constexpr int64_t kMaxTaskRows = 1536 / sizeof(T);
 /** Below this much arithmetic (about 25 us) a task is not worth handing to another thread. */
