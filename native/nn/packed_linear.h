@@ -5,7 +5,7 @@
 namespace a2s {
 
 /** The weight packed once in the order in which the product reads it: with a few rows a call, packing costs more than
- *  multiplying. Gives the bits of `linear`. Inference only; the weight must not change meanwhile. */
+ *  multiplying, and reading the weights more than either, so that f32 weights which are all bf16 are packed as such. Gives the bits of `linear`. Inference only; the weight must not change meanwhile. */
 class PackedLinear {
  public:
   PackedLinear() = default;

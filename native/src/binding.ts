@@ -204,6 +204,7 @@ export interface Binding {
     tensors: Named<TensorHandle>,
     token: MaybeToken,
   ): Promise<void>;
+  paramsRoundToBf16(params: ParamsHandle): Promise<void>;
   paramsZeroGrad(params: ParamsHandle): Promise<void>;
   paramsDispose(params: ParamsHandle): void;
 

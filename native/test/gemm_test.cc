@@ -1,6 +1,8 @@
 // gemm() against a plain product in a wider type, and the promise that an element's bits depend on its row, its column
 // and K alone.
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <vector>
 
 #include "core/cpu.h"
@@ -133,6 +135,23 @@ TEST(gemm_rows_do_not_depend_on_other_rows) {
   for (int64_t i = 0; i < M; ++i) CHECK(part[i] == whole[i * N + 77]);
 }
 
+TEST(gemm_reads_bf16_weights_as_what_they_are) {
+  Context ctx = test_context();
+  for (auto [M, N, K] : {std::array<int64_t, 3>{1, 33, 5}, {7, 65, 770}, {29, 130, 1600}}) {
+    const auto a = noise<float>(M * K, 1), drawn = noise<float>(N * K, 2), bias = noise<float>(N, 3);
+    CHECK(!is_bf16(drawn.data(), N * K));
+    auto w = drawn;
+    for (float& v : w) v = std::bit_cast<float>(std::bit_cast<uint32_t>(v) & 0xffff0000u);
+    CHECK(is_bf16(w.data(), N * K));
+    std::vector<uint16_t> packed(static_cast<size_t>(packed_size<float>(K, N)));
+    std::vector<float> whole(M * N), half(M * N);
+    const Epilogue<float> epilogue{.bias = bias.data(), .gelu = true};
+    gemm(ctx, M, N, K, {a.data(), K}, {w.data(), K, true}, whole.data(), N, epilogue);
+    gemm(ctx, M, {a.data(), K}, pack(ctx, K, N, {w.data(), K, true}, packed.data()), half.data(), N, epilogue);
+    CHECK(half == whole);
+  }
+}
+
 TEST(gemm_same_bits_for_any_number_of_threads) {
   const int64_t M = 500, N = 300, K = 900;
   const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2);
@@ -155,8 +174,26 @@ TEST(gemm_passes_on_nan_and_infinity) {
 }
 
 /** Every kernel this CPU can run, not only the chosen ones. */
+static void check_bf16_kernels(const gemm_detail::Kernels<float>& k) {
+  const int64_t kc = 59;
+  const auto a = noise<float>(k.rows * gemm_detail::kRowStride, 1);
+  auto panel = noise<float>(kc * k.columns, 2);
+  std::vector<uint16_t> halves;
+  for (float& v : panel) {
+    halves.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(v) >> 16));
+    v = std::bit_cast<float>(uint32_t{halves.back()} << 16);
+  }
+  std::vector<float> c(k.rows * k.columns), d = c;
+  for (int rows = 1; rows <= k.rows; ++rows) {
+    k.tile[rows](kc, a.data(), panel.data(), c.data(), k.columns, false);
+    k.tile_bf16[rows](kc, a.data(), halves.data(), d.data(), k.columns, false);
+    CHECK(c == d);
+  }
+}
+
 template <class T>
 static void check_kernels(const gemm_detail::Kernels<T>& k) {
+  if constexpr (sizeof(T) == 4) check_bf16_kernels(k);
   const int64_t kc = 59, stride = gemm_detail::kRowStride;
   const auto a = noise<T>(k.rows * stride, 1), panel = noise<T>(kc * k.columns, 2);
   for (int rows = 1; rows <= k.rows; ++rows)

@@ -84,6 +84,25 @@ describe('parameters', () => {
     expect(await arraysOf(await back.state())).toEqual(await arraysOf(await single.state()));
   });
 
+  it('are rounded to the nearest bf16', async () => {
+    const tts = await Tts.create(config, { seed: 4 });
+    const before = await arraysOf(await tts.state());
+    await tts.roundToBf16();
+    const after = await arraysOf(await tts.state());
+    let moved = 0;
+    for (const [name, values] of Object.entries(before) as [string, Float32Array][])
+      for (const [i, value] of values.entries()) {
+        const rounded = (after[name] as Float32Array)[i]!;
+        expect(new Uint32Array(Float32Array.of(rounded).buffer)[0]! & 0xffff).toBe(0);
+        expect(Math.abs(rounded - value)).toBeLessThanOrEqual(Math.abs(value) / 256);
+        moved += Number(rounded !== value);
+      }
+    expect(moved).toBeGreaterThan(1000);
+    await expect((await Tts.create(config, { dtype: 'f64' })).roundToBf16()).rejects.toThrow(
+      /parameters: dtype: expected f32 to round to bf16, got f64/,
+    );
+  });
+
   it('are loaded once each, or not at all', async () => {
     const tts = await Tts.create(config);
     const state = await tts.state();
@@ -327,8 +346,13 @@ describe('generation', () => {
     expect(four[0]).not.toEqual(four[1]);
   });
 
-  it.each(['parallel', 'local'] as const)('samples what scoring scores: %s heads', async (heads) => {
+  it.each([
+    ['parallel', 'f32'],
+    ['local', 'f32'],
+    ['local', 'bf16'],
+  ] as const)('samples what scoring scores: %s heads, %s weights', async (heads, weights) => {
     const { tts, batch } = await model();
+    if (weights === 'bf16') await tts.roundToBf16();
     const settings = { ...sampling, guidance: 1.5 };
     const rolled = await tts.generate(promptsOf(batch), {
       maxFrames: 20,

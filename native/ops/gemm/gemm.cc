@@ -1,8 +1,10 @@
 #include "ops/gemm/gemm.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
+#include <type_traits>
 
 #include "core/cpu.h"
 #include "core/math.h"
@@ -133,12 +135,13 @@ struct Part {
   int64_t row_begin, row_end, panel_begin, panel_end;
 };
 
-template <class T>
+/** `P`: what packed panels hold, T or the bf16 of f32 weights. */
+template <class T, class P = T>
 struct Product {
   int64_t M, N, K;
   const Matrix<T>& A;
   const Matrix<T>* B;  // or, when null, `packed`
-  const T* packed;
+  const P* packed;
   T* C;
   int64_t ldc;
   const Epilogue<T>& epilogue;
@@ -146,25 +149,32 @@ struct Product {
 
   int64_t panels() const { return ceil_div(N, k.columns); }
   void run(Pool& pool) const;
-  void run_packed(Pool& pool, const Portion& portion, const T* memory, int64_t row_parts, int64_t column_parts) const;
   void run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const;
-  void block(const Part& part, int64_t k0, const T* packed_block) const;
-  void tiles(int64_t rows, int64_t kc, const T* a, const T* panel, T* c, int64_t n, bool add) const;
+  template <class Q>
+  void run_packed(Pool& pool, const Portion& portion, const Q* memory, int64_t row_parts, int64_t column_parts) const;
+  template <class Q>
+  void block(const Part& part, int64_t k0, const Q* packed_block) const;
+  template <class Q>
+  void tiles(int64_t rows, int64_t kc, const T* a, const Q* panel, T* c, int64_t n, bool add) const;
 };
 
 /** C[rows, n] (+)= packed A · one panel, in tiles of nearly equal height. */
-template <class T>
-void Product<T>::tiles(int64_t rows, int64_t kc, const T* a, const T* panel, T* c, int64_t n, bool add) const {
+template <class T, class P>
+template <class Q>
+void Product<T, P>::tiles(int64_t rows, int64_t kc, const T* a, const Q* panel, T* c, int64_t n, bool add) const {
   const int64_t count = ceil_div(rows, k.rows);
+  const Tile<T, Q>* tile;
+  if constexpr (std::is_same_v<T, Q>) tile = k.tile;
+  else tile = k.tile_bf16;
   for (int64_t t = 0; t < count; ++t) {
     const int64_t begin = rows * t / count, height = rows * (t + 1) / count - begin;
     T* out = c + begin * ldc;
     if (n == k.columns) {
-      k.tile[height](kc, a + begin * kRowStride, panel, out, ldc, add);
+      tile[height](kc, a + begin * kRowStride, panel, out, ldc, add);
       continue;
     }
     T edge[kMaxRows * kMaxColumns<T>];
-    k.tile[height](kc, a + begin * kRowStride, panel, edge, k.columns, false);
+    tile[height](kc, a + begin * kRowStride, panel, edge, k.columns, false);
     for (int64_t i = 0; i < height; ++i)
       for (int64_t j = 0; j < n; ++j) {
         const T sum = edge[i * k.columns + j];
@@ -174,19 +184,19 @@ void Product<T>::tiles(int64_t rows, int64_t kc, const T* a, const T* panel, T* 
 }
 
 /** Block k0 of k's share of a part of C. `packed_block` is the part's first panel; where it is null, panels are packed one by one. */
-template <class T>
-void Product<T>::block(const Part& part, int64_t k0, const T* packed_block) const {
+template <class T, class P>
+template <class Q>
+void Product<T, P>::block(const Part& part, int64_t k0, const Q* packed_block) const {
   Buffers<T>& buffer = buffers<T>();
   const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0);
   const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu || epilogue.pre);
   pack_rows(A, part.row_begin, rows, k0, kc, buffer.a);
   for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {
     const int64_t j = p * k.columns, n = std::min<int64_t>(k.columns, N - j);
-    const T* panel = buffer.panel;
-    if (packed_block) panel = packed_block + (p - part.panel_begin) * kc * k.columns;
-    else pack_panel(*B, k0, kc, j, n, buffer.panel);
     T* c = C + part.row_begin * ldc + j;
-    tiles(rows, kc, buffer.a, panel, c, n, k0 > 0 || epilogue.accumulate);
+    const bool add = k0 > 0 || epilogue.accumulate;
+    if (packed_block) tiles(rows, kc, buffer.a, packed_block + (p - part.panel_begin) * kc * k.columns, c, n, add);
+    else pack_panel(*B, k0, kc, j, n, buffer.panel), tiles(rows, kc, buffer.a, buffer.panel, c, n, add);
     if (finishing)
       finish(c, ldc, rows, n, epilogue.bias ? epilogue.bias + j : nullptr, epilogue.gelu,
              epilogue.pre ? epilogue.pre + part.row_begin * ldc + j : nullptr);
@@ -200,8 +210,9 @@ Part part_of(int64_t i, int64_t M, int64_t row_parts, int64_t column_parts, int6
 }
 
 /** A portion of B times all of A; without `memory` each task packs its panels for itself. */
-template <class T>
-void Product<T>::run_packed(Pool& pool, const Portion& portion, const T* memory, int64_t row_parts, int64_t column_parts) const {
+template <class T, class P>
+template <class Q>
+void Product<T, P>::run_packed(Pool& pool, const Portion& portion, const Q* memory, int64_t row_parts, int64_t column_parts) const {
   const auto& [from, to, begin, end] = portion;
   pool.run(row_parts * column_parts, [&](int64_t i) {
     const Part part = part_of(i, M, row_parts, column_parts, begin, end);
@@ -211,8 +222,8 @@ void Product<T>::run_packed(Pool& pool, const Portion& portion, const T* memory,
 }
 
 /** B in portions, each packed once for all tasks. */
-template <class T>
-void Product<T>::run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const {
+template <class T, class P>
+void Product<T, P>::run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const {
   const int64_t room = kPortionBytes / (kBlock * k.columns * int64_t{sizeof(T)});
   const int64_t wide = ceil_div(panels(), ceil_div(panels(), room)), deep = room / wide * kBlock;
   T* memory = buffers<T>().portion();
@@ -226,8 +237,8 @@ void Product<T>::run_packing(Pool& pool, int64_t row_parts, int64_t column_parts
 
 /** Cuts C into tasks. Each packs its rows of A, and its panels of B unless they are packed: so where several tasks share them, B is packed
  *  once before and rows are cut rather than columns; else there are as few row ranges as the buffers allow. */
-template <class T>
-void Product<T>::run(Pool& pool) const {
+template <class T, class P>
+void Product<T, P>::run(Pool& pool) const {
   assert(ldc >= N);
   if (M == 0 || N == 0) return;
   const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
@@ -251,6 +262,21 @@ Packed<T> pack_all(Pool& pool, int64_t K, int64_t N, const Matrix<T>& B, T* memo
 
 }  // namespace
 
+bool is_bf16(const float* w, int64_t n) {
+  return std::all_of(w, w + n, [](float v) { return (std::bit_cast<uint32_t>(v) & 0xffff) == 0; });
+}
+
+Packed<uint16_t> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, uint16_t* memory) {
+  const int64_t size = packed_size<float>(K, N);
+  ScratchScope scope(ctx.scratch);
+  float* whole = ctx.scratch.alloc<float>(size);
+  pack_all(ctx.pool, K, N, B, whole);
+  ctx.pool.ranges(size, 1 << 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) memory[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(whole[i]) >> 16);
+  });
+  return {memory, K, N};
+}
+
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<float>& A, const Matrix<float>& B, float* C,
           int64_t ldc, const Epilogue<float>& e) {
   Product<float>{M, N, K, A, &B, nullptr, C, ldc, e}.run(ctx.pool);
@@ -258,6 +284,10 @@ void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<float>& A, 
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<double>& A, const Matrix<double>& B, double* C,
           int64_t ldc, const Epilogue<double>& e) {
   Product<double>{M, N, K, A, &B, nullptr, C, ldc, e}.run(ctx.pool);
+}
+void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<uint16_t>& B, float* C, int64_t ldc,
+          const Epilogue<float>& e) {
+  Product<float, Bf16>{M, B.N, B.K, A, nullptr, B.data, C, ldc, e}.run(ctx.pool);
 }
 void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B, float* C, int64_t ldc,
           const Epilogue<float>& e) {

@@ -54,7 +54,14 @@ int64_t packed_size(int64_t K, int64_t N);
 Packed<float> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, float* memory);
 Packed<double> pack(Context ctx, int64_t K, int64_t N, const Matrix<double>& B, double* memory);
 
+/** Whether every weight is a bfloat16, the upper half of an f32: then packing it as one loses nothing. */
+bool is_bf16(const float* w, int64_t n);
+/** Packs the upper halves: half the memory to read, the same bits as of weights packed whole where is_bf16() holds. */
+Packed<uint16_t> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, uint16_t* memory);
+
 /** C[M,N] = A[M,K] · B. */
+void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<uint16_t>& B, float* C, int64_t ldc,
+          const Epilogue<float>& e = {});
 void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B, float* C, int64_t ldc,
           const Epilogue<float>& e = {});
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,

@@ -5,6 +5,9 @@
 
 namespace a2s::gemm_detail {
 
+/** The upper half of an f32: a bfloat16. */
+using Bf16 = uint16_t;
+
 /** Length of a block of k. One sum per element and block: changing it changes bits. Long, because C is read and written
  *  once a block; a panel of this length still fits a small second-level cache. */
 constexpr int64_t kBlock = 768;
@@ -15,12 +18,17 @@ constexpr int kMaxRows = 12;
 template <class T>
 constexpr int kMaxColumns = 128 / sizeof(T);
 
+template <class T, class P>
+using Tile = void (*)(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool add);
+
 /** The kernels of one instruction set. A panel of B is [kc][columns], a row of A is kc elements. */
 template <class T>
 struct Kernels {
   int rows, columns, lanes;
   /** tile[r]: C[r, columns] = or += A · panel, for r in 1 .. rows. */
-  void (*tile[kMaxRows + 1])(int64_t kc, const T* a, const T* panel, T* c, int64_t ldc, bool add);
+  Tile<T, T> tile[kMaxRows + 1];
+  /** The same for panels of bf16; none for f64. */
+  Tile<T, Bf16> tile_bf16[kMaxRows + 1];
   /** `rows` rows of a panel, which lie `step` apart in `from`. */
   void (*copy)(const T* from, int64_t step, int64_t rows, T* out);
   /** out[j * ld + i] = rows[i][j] for i < lanes and j < n. */
@@ -32,14 +40,26 @@ struct Vector {
   typedef T type __attribute__((vector_size(kBytes), aligned(alignof(T)), may_alias));
 };
 
+/** A vector of a panel, widened. */
+template <class T, int kBytes>
+static inline __attribute__((always_inline)) typename Vector<T, kBytes>::type load(const T* from) {
+  return *reinterpret_cast<const typename Vector<T, kBytes>::type*>(from);
+}
+template <class T, int kBytes>
+static inline __attribute__((always_inline)) typename Vector<T, kBytes>::type load(const Bf16* from) {
+  using Bits = typename Vector<uint32_t, kBytes>::type;
+  const Bits bits = __builtin_convertvector(*reinterpret_cast<const typename Vector<Bf16, kBytes / 2>::type*>(from), Bits) << 16;
+  return reinterpret_cast<typename Vector<T, kBytes>::type>(bits);
+}
+
 /** Panels are read in memory order: fetched into the second-level cache this far ahead of their use, then into the
  *  first. Only the second-level distance hides main memory, and fetching that far into the first would flood it. */
 constexpr int64_t kFarBytes = 8192, kNearBytes = 1024;
 /** C is fetched this many steps before it is needed: earlier, and the panel would push it out again. */
 constexpr int64_t kLate = 32;
 
-template <class T, int kBytes, int kRows>
-static void tile(int64_t kc, const T* a, const T* panel, T* c, int64_t ldc, bool add) {
+template <class T, class P, int kBytes, int kRows>
+static void tile(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool add) {
   using V = typename Vector<T, kBytes>::type;
   constexpr int kLanes = kBytes / sizeof(T);
   V sum[kRows][2] = {};
@@ -49,11 +69,11 @@ static void tile(int64_t kc, const T* a, const T* panel, T* c, int64_t ldc, bool
     for (; k < end; ++k) {
       const char* at = reinterpret_cast<const char*>(panel);
 #pragma GCC unroll 2
-      for (int line = 0; line < 2 * kBytes; line += 64) {
+      for (int line = 0; line < 2 * kLanes * int(sizeof(P)); line += 64) {
         __builtin_prefetch(at + kFarBytes + line, 0, 2);
         __builtin_prefetch(at + kNearBytes + line);
       }
-      const V b0 = *reinterpret_cast<const V*>(panel), b1 = *reinterpret_cast<const V*>(panel + kLanes);
+      const V b0 = load<T, kBytes>(panel), b1 = load<T, kBytes>(panel + kLanes);
 #pragma GCC unroll 12
       for (int i = 0; i < kRows; ++i) {
         const T x = a[i * kRowStride];
@@ -135,7 +155,8 @@ static void transpose(const T* const* rows, int64_t n, T* out, int64_t ld) {
 
 template <class T, int kBytes, int kRows>
 static constexpr void add_tiles(Kernels<T>& k) {
-  k.tile[kRows] = tile<T, kBytes, kRows>;
+  k.tile[kRows] = tile<T, T, kBytes, kRows>;
+  if constexpr (sizeof(T) == 4) k.tile_bf16[kRows] = tile<T, Bf16, kBytes, kRows>;
   if constexpr (kRows > 1) add_tiles<T, kBytes, kRows - 1>(k);
 }
 
@@ -143,7 +164,7 @@ static constexpr void add_tiles(Kernels<T>& k) {
 template <class T, int kBytes, int kRows>
 static constexpr Kernels<T> make_kernels() {
   constexpr int kLanes = kBytes / sizeof(T);
-  Kernels<T> k{kRows, 2 * kLanes, kLanes, {}, copy<T, kBytes>, transpose<T, kBytes>};
+  Kernels<T> k{kRows, 2 * kLanes, kLanes, {}, {}, copy<T, kBytes>, transpose<T, kBytes>};
   add_tiles<T, kBytes, kRows>(k);
   return k;
 }

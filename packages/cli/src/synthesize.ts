@@ -18,6 +18,7 @@ interface SynthesizeOptions {
   guidance: number;
   contextFrames: number;
   maxFrames: number;
+  bf16: boolean;
 }
 
 /** `align2speak synthesize`: a text in the voice of a recording, as a WAV file. */
@@ -41,6 +42,7 @@ export function synthesizeCommand(): Command {
     )
     .option('--context-frames <frames>', 'codec frames of the voice prompt', atLeast(1, true), 20)
     .option('--max-frames <frames>', 'longest speech', atLeast(8, true), 300)
+    .option('--bf16', 'round the weights to bfloat16: faster where the model is large', false)
     .action(synthesize);
 }
 
@@ -58,6 +60,7 @@ async function synthesize(options: SynthesizeOptions): Promise<void> {
   const tokens = encodeIpa(await ipaOf(options));
   const [model, codec] = await Promise.all([loadTts(modelFolder), loadCodec(codecFolder)]);
   requireSameCodes(model.config, codec.config, modelFolder);
+  if (options.bf16) await model.roundToBf16();
   const { sampleRate } = codec.config;
   const recording = await readWav(voicePath);
   const samples =
