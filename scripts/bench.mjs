@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { BenchError } from './bench/worker.mjs';
 import { setupOrExit } from './setup.mjs';
 
-const suites = ['kernels', 'train-step', 'decode', 'codec', 'grpo-step', 'scaling'];
+const suites = ['kernels', 'train-step', 'decode', 'codec', 'grpo-step', 'scaling', 'bf16'];
 const options = {
   vs: { type: 'string' },
   json: { type: 'string' },

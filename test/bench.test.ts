@@ -12,7 +12,7 @@ const measured = z.number().positive().finite();
 
 const rows = z.array(
   z.strictObject({
-    suite: z.enum(['kernels', 'train-step', 'decode', 'codec', 'grpo-step', 'scaling']),
+    suite: z.enum(['kernels', 'train-step', 'decode', 'codec', 'grpo-step', 'scaling', 'bf16']),
     name: z.string().min(1),
     unit: z.string().min(1),
     ours: measured,
@@ -76,6 +76,13 @@ it('measures how cost grows, beside the first of each series', () => {
   expect(result.stdout).toMatch(/^generation, group 4 .* 1\.00 /m);
 });
 
+it('measures weights in bf16 beside those in f32', () => {
+  const result = bench('bf16', '--only', 'd=128, one sample');
+  expect(result.rows()).toMatchObject([
+    { suite: 'bf16', name: '4 layers, d=128, one sample', peerName: 'align2speak f32', ratio: expect.any(Number) },
+  ]);
+});
+
 const corpus = fileURLToPath(new URL('../corpus/corpus.json', import.meta.url));
 
 it("measures each phase of a GRPO update on the demo's corpus, and says how to make that", () => {
@@ -101,11 +108,12 @@ it('refuses in one line what it cannot measure', () => {
       /^bench: --vs torch: expected a Python with PyTorch 2, got .*python-that-is-not-there/,
     ],
     [['scaling', '--vs', 'torch'], /^bench: --vs: expected nothing for scaling, which has no peer, got torch$/m],
+    [['bf16', '--vs', 'torch'], /^bench: --vs: expected nothing for bf16, whose peer is f32, got torch$/m],
     [['kernels', '--vs', 'numpy'], /^bench: --vs: expected torch, got numpy$/m],
     [['kernels', '--only', 'no such op'], /^bench: --only: expected a name that occurs, got none$/m],
     [
       ['kernel'],
-      /^bench: suite: expected kernels or train-step or decode or codec or grpo-step or scaling, got kernel$/m,
+      /^bench: suite: expected kernels or train-step or decode or codec or grpo-step or scaling or bf16, got kernel$/m,
     ],
     [['decode', '--threads', '0'], /^bench: --threads: expected a positive integer, got 0$/m],
     [['decode', '--fast'], /^bench: arguments: expected --vs, .*--quick, got Unknown option '--fast'/],

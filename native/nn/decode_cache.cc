@@ -52,14 +52,10 @@ DecodeCache::Layer DecodeCache::make_layer(const Transformer::Layer& w, Context 
     l.in = new_tensor(arena, dtype_, {rows_, c.d_model, c.kernel});
     l.hidden = new_tensor(arena, dtype_, {rows_, c.d_ffn, c.kernel});
   }
-  l.qkv = {ctx, arena, w.qkv->value};
-  l.o = {ctx, arena, w.o->value};
-  if (w.q) {
-    l.cross_q = {ctx, arena, w.q->value};
-    l.cross_o = {ctx, arena, w.cross_o->value};
-  }
-  l.proj = {ctx, arena, w.proj->value};
-  l.out = {ctx, arena, w.out->value};
+  auto packed = [&](const Param* p) { return PackedLinear(ctx, arena, p->value, {}, rows_); };
+  l.qkv = packed(w.qkv), l.o = packed(w.o);
+  if (w.q) l.cross_q = packed(w.q), l.cross_o = packed(w.cross_o);
+  l.proj = packed(w.proj), l.out = packed(w.out);
   return l;
 }
 

@@ -28,10 +28,10 @@ void product(Context ctx, const Tensor& x, const Packed<P>& w, const Tensor& bia
 
 }  // namespace
 
-PackedLinear::PackedLinear(Context ctx, Arena& arena, const Tensor& w, const Tensor& bias)
+PackedLinear::PackedLinear(Context ctx, Arena& arena, const Tensor& w, const Tensor& bias, int64_t rows)
     : inputs_(w.size() / w.dim(0)), outputs_(w.dim(0)), bias_(bias) {
   if (w.dtype == DType::f64) packed_ = packed<double>(ctx, arena, w, inputs_, outputs_);
-  else if (is_bf16(w.as<float>(), w.size())) packed_ = packed_bf16(ctx, arena, w, inputs_, outputs_);
+  else if (bf16_pays(rows, w.size()) && is_bf16(w.as<float>(), w.size())) packed_ = packed_bf16(ctx, arena, w, inputs_, outputs_);
   else packed_ = packed<float>(ctx, arena, w, inputs_, outputs_);
 }
 

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <vector>
 
 #include "core/cpu.h"
 #include "core/math.h"
 #include "core/rng.h"
+#include "nn/packed_linear.h"
 #include "ops/gemm/gemm.h"
 #include "ops/gemm/gemm_kernel.h"
+#include "ops/linear/linear.h"
 #include "test/test.h"
 
 namespace a2s::test {
@@ -150,6 +153,25 @@ TEST(gemm_reads_bf16_weights_as_what_they_are) {
     gemm(ctx, M, {a.data(), K}, pack(ctx, K, N, {w.data(), K, true}, packed.data()), half.data(), N, epilogue);
     CHECK(half == whole);
   }
+}
+
+TEST(packed_linear_gives_the_bits_of_linear_whatever_it_packs) {
+  const int64_t O = 520, C = 300;
+  auto w = noise<float>(O * C, 1);
+  for (bool bf16 : {false, true}) {
+    if (bf16)
+      for (float& v : w) v = std::bit_cast<float>(std::bit_cast<uint32_t>(v) & 0xffff0000u);
+    for (int64_t rows : {1, 2, 30}) {
+      Arena arena;
+      Tape tape(test_context(), arena, Tape::Mode::infer);
+      auto drawn = noise<float>(rows * C, 2);
+      Var* x = tape.constant(make_tensor(drawn.data(), DType::f32, {rows, C}));
+      const Tensor weight = make_tensor(w.data(), DType::f32, {O, C});
+      const Tensor y = PackedLinear(test_context(), arena, weight, {}, rows).apply(tape, x)->value;
+      CHECK(!std::memcmp(y.data, tape.apply(linear, {x, tape.constant(weight)})->value.data, y.bytes()));
+    }
+  }
+  CHECK(bf16_pays(1, O * C) && !bf16_pays(30, O * C) && !bf16_pays(1, 1000));
 }
 
 TEST(gemm_same_bits_for_any_number_of_threads) {

@@ -65,6 +65,7 @@ async function answer({ task, config, batch, steps }) {
   if (!step) {
     const c = parseConfig(ttsConfig, config, 'bench');
     const model = await Tts.create(c);
+    if (process.argv[3] === 'bf16') await model.roundToBf16();
     parameters = model.parameters().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     step = await (task === 'train' ? training : generation)(model, c, batch);
     await step();

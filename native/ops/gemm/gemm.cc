@@ -266,6 +266,12 @@ bool is_bf16(const float* w, int64_t n) {
   return std::all_of(w, w + n, [](float v) { return (std::bit_cast<uint32_t>(v) & 0xffff) == 0; });
 }
 
+bool bf16_pays(int64_t rows, int64_t weights) {
+  // Weights are widened again for every tile, so a tile has to be mostly empty; smaller matrices come from a cache.
+  constexpr int64_t kLarge = 1 << 17;
+  return 3 * rows <= kernels<float>().rows && weights >= kLarge;
+}
+
 Packed<uint16_t> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, uint16_t* memory) {
   const int64_t size = packed_size<float>(K, N);
   ScratchScope scope(ctx.scratch);

@@ -56,6 +56,8 @@ Packed<double> pack(Context ctx, int64_t K, int64_t N, const Matrix<double>& B, 
 
 /** Whether every weight is a bfloat16, the upper half of an f32: then packing it as one loses nothing. */
 bool is_bf16(const float* w, int64_t n);
+/** Whether reading that many weights as bf16 saves more than widening them costs, for so many rows of A. */
+bool bf16_pays(int64_t rows, int64_t weights);
 /** Packs the upper halves: half the memory to read, the same bits as of weights packed whole where is_bf16() holds. */
 Packed<uint16_t> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, uint16_t* memory);
 
