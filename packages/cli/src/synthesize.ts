@@ -1,6 +1,7 @@
 import { readWav, resample, writeWav } from '@align2speak/audio';
 import { decodeCodes, encodeWavs, loadCodec } from '@align2speak/codec';
 import { DataError, requireSameCodes, sliceCodes } from '@align2speak/contracts';
+import type { Tts } from '@align2speak/native';
 import { encodeIpa, Phonemizer } from '@align2speak/text';
 import { loadTts, sampleCodes } from '@align2speak/tts';
 import { Command, InvalidArgumentError } from 'commander';
@@ -17,7 +18,7 @@ interface SynthesizeOptions {
   temperature: number;
   guidance: number;
   contextFrames: number;
-  maxFrames: number;
+  maxFrames?: number;
   bf16: boolean;
 }
 
@@ -41,7 +42,7 @@ export function synthesizeCommand(): Command {
       1,
     )
     .option('--context-frames <frames>', 'codec frames of the voice prompt', atLeast(1, true), 20)
-    .option('--max-frames <frames>', 'longest speech', atLeast(8, true), 300)
+    .option('--max-frames <frames>', 'longest speech; default 300, or what the model has room for', atLeast(8, true))
     .option('--bf16', 'round the weights to bfloat16: faster where the model is large', false)
     .action(synthesize);
 }
@@ -73,13 +74,17 @@ async function synthesize(options: SynthesizeOptions): Promise<void> {
   const [sample] = await sampleCodes(model, [{ tokens, voice }], {
     seed: options.seed,
     sampling,
-    maxFrames: options.maxFrames,
+    maxFrames: options.maxFrames ?? Math.min(300, roomOf(model.config, voice.frames)),
   });
   const [wav] = await decodeCodes(codec, [sample!.codes]);
   await writeWav(out, wav!, sampleRate);
   const cut = sample!.truncated ? ' (cut off: it did not end by itself)' : '';
   console.log(`${out}: ${(wav!.length / sampleRate).toFixed(2)} s${cut}`);
 }
+
+/** Frames that a model has positions for after a voice prompt with its two marks. */
+const roomOf = ({ maxPositions, frameStacking }: Tts['config'], voiceFrames: number) =>
+  frameStacking * (maxPositions - Math.ceil(voiceFrames / frameStacking) - 2);
 
 async function ipaOf({ text, ipa, lang }: SynthesizeOptions): Promise<string> {
   if (ipa !== undefined) return ipa;

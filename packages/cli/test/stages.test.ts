@@ -134,6 +134,11 @@ describe('synthesize', () => {
     expect(printed[0]).toMatch(/said\.wav: \d\.\d\d s( \(cut off: it did not end by itself\))?$/);
   });
 
+  it('speaks no longer than the model has room for, in bf16 too', async () => {
+    expect(await main(args('--ipa', 'abeda'))).toBe(0);
+    expect(await main(args('--ipa', 'abeda', '--bf16'))).toBe(0);
+  });
+
   it.each([
     ['no text', [], 1, /synthesize: text: expected --ipa, or --text with --lang, got neither --text nor --ipa/],
     ['a text without a language', ['--text', 'olá'], 1, /got --text without --lang/],
