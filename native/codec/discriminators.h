@@ -35,7 +35,7 @@ struct Judgement {
 class Discriminators {
  public:
   /** Random weights. @throws Config */
-  Discriminators(const DiscriminatorConfig& config, DType dtype, std::optional<uint64_t> seed);
+  Discriminators(const DiscriminatorConfig& config, DType dtype, uint64_t seed);
 
   Params& params() { return params_; }
 

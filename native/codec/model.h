@@ -13,7 +13,7 @@ namespace a2s {
 
 class Codec {
  public:
-  /** Random weights. @throws Config */
+  /** Random weights; without a seed zeros, to be loaded. @throws Config */
   Codec(const CodecConfig& config, DType dtype, std::optional<uint64_t> seed);
 
   const CodecConfig& config() const { return config_; }

@@ -18,7 +18,7 @@ struct JudgeNoise {
 
 class Judge {
  public:
-  /** Random weights. @throws Config */
+  /** Random weights; without a seed zeros, to be loaded. @throws Config */
   Judge(const JudgeConfig& config, DType dtype, std::optional<uint64_t> seed);
 
   const JudgeConfig& config() const { return config_; }
