@@ -14,13 +14,16 @@ const recipes = 'packages/train/recipes/tiny';
 const cli = 'packages/cli/bin/align2speak.js';
 
 const judge = (recipe, ...set) => ({ command: ['judge', 'train'], recipe, set, install: installJudge });
-/** A recogniser of another language than its recipe's, with fewer channels: all models together stay below 20 MB. */
+/** A recogniser of another language than its recipe's, with fewer channels: all models together stay below 20 MB. Trained before voices were varied. */
 const recogniserOf = (lang, recipe, channels) =>
   judge(
     recipe,
     `train=[corpus/train/${lang}.jsonl, corpus/judges/${lang}.jsonl]`,
     `validation=[corpus/validation/${lang}.jsonl]`,
     `model.channels=${channels}`,
+    'speeds=[1, 1]',
+    'equaliserDb=0',
+    'steps=2000',
   );
 
 /** Name, command of the command line, its recipe and settings over it, and what becomes of the run. Later ones need what earlier ones install. */

@@ -8,6 +8,7 @@ import { judgeToOnnx, segmentsOf } from '@align2speak/rewards';
 import { disposeTensors } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
+import { type Band, equalise, faster } from './augmentation.js';
 import { loopFields } from './config.js';
 import { type JudgeSpeech, loadJudgeSpeech } from './judge-speech.js';
 import { judgeErrors } from './judge-validation.js';
@@ -30,6 +31,19 @@ export const judgeTraining = z.strictObject({
   items: z.int().min(1).default(32).describe('Utterances of one update.'),
   resynthesised: z.number().min(0).max(1).default(0.7).describe('Share that is heard through the codec.'),
   noisy: z.number().min(0).max(1).default(0.3).describe('Share with white noise at 10 to 40 dB.'),
+  speeds: z
+    .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
+    .refine(([least, most]) => least <= most, 'expected the lower bound first')
+    .default([1, 1])
+    .describe(
+      'Played faster by a factor from here to there: pitches and vocal tracts beyond those recorded. Not for a speaker net, whose labels would be wrong.',
+    ),
+  equaliserDb: z
+    .number()
+    .min(0)
+    .max(20)
+    .default(0)
+    .describe('Each of three random bands is louder or softer by up to so much.'),
   cropSec: z.number().positive().optional().describe('Longest stretch of an utterance that is heard; absent: all.'),
   ...loopFields,
 });
@@ -152,7 +166,10 @@ function heard(config: JudgeTraining, item: JudgeSpeech, key: number[]): Float32
   if (item.damaged && isDamaged(key)) source = item.damaged.wav;
   const most = Math.round((config.cropSec ?? Number.POSITIVE_INFINITY) * 22050);
   const start = randomIndex(Math.max(1, source.length - most + 1), ...key, 2);
-  const wav = source.slice(start, Math.min(source.length, start + most));
+  const [least, greatest] = config.speeds;
+  const speed = least + (greatest - least) * randomAt(...key, 7);
+  const wav = faster(source.subarray(start, start + most), speed);
+  if (config.equaliserDb > 0) equalise(wav, randomBands(config.equaliserDb, key), 22050);
   const gain = 10 ** ((randomAt(...key, 3) - 0.5) * 0.6);
   const noisy = randomAt(...key, 4) < config.noisy;
   const noise = noisy ? rms(wav) * 10 ** (-(10 + 30 * randomAt(...key, 5)) / 20) * Math.sqrt(3) : 0;
@@ -163,4 +180,12 @@ function heard(config: JudgeTraining, item: JudgeSpeech, key: number[]): Float32
     wav[i] = gain * (wav[i]! + noise * (state / 2 ** 31));
   }
   return wav;
+}
+
+/** Three bands from 150 to 6000 Hz, each up to `most` dB louder or softer. */
+function randomBands(most: number, key: number[]): Band[] {
+  return Array.from({ length: 3 }, (_, band) => ({
+    hz: 150 * 40 ** randomAt(...key, 8, band),
+    db: most * (2 * randomAt(...key, 10, band) - 1),
+  }));
 }
