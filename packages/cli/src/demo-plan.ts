@@ -115,16 +115,16 @@ export class TrainingPlans {
     return { stage, out, config: recipe(stage), set: [...set, `seed=${this.#seed}`] };
   }
 
-  /** The model, the texts, and the judges of the language in their places of the recipe. */
+  /** The model, the texts, and the judges of the language. */
   #prompts(init: string, recordings: string): string[] {
     const { recogniser, heldOutRecogniser } = judgesOf(this.#lang);
     return [
       `init=${init}`,
       `texts=[corpus/train/${this.#lang}.texts.jsonl]`,
       `validation=[corpus/validation/${this.#lang}.jsonl]`,
-      `rewards.0.judge=${recogniser}`,
-      `rewards.3.recordings=corpus/train/${recordings}.jsonl`,
-      `rewards.4.judge=${heldOutRecogniser}`,
+      `rewards.cer.judge=${recogniser}`,
+      `rewards.pace.recordings=corpus/train/${recordings}.jsonl`,
+      `rewards.cerHeldOut.judge=${heldOutRecogniser}`,
     ];
   }
 }

@@ -46,7 +46,8 @@ export function learningRate({ lr, warmupSteps, decay, lrFinal, steps }: LoopCon
 /**
  * The configuration of a stage: a YAML file, then `a.b=value` settings over it, then the schema's checks and defaults.
  *
- * @param settings each `path.to.field=value`, or `path.to.list+=value` for one more entry; the value is read as YAML
+ * @param settings each `path.to.field=value`, or `path.to.list+=value` for one more entry; an entry of a list is called by its
+ * number, its `name`, or else its `use`; the value is read as YAML
  * @throws ConfigError naming file or setting, field, and what was expected.
  */
 export async function loadConfig<S extends z.ZodType>(
@@ -97,12 +98,11 @@ interface Assignment {
   where: string;
 }
 
-/** Puts a value at a path of fields and places in lists. */
+/** Puts a value at a path of fields and entries of lists. */
 function assign(config: object, path: string[], assignment: Assignment): void {
   const { value, append, where } = assignment;
-  const [first, ...rest] = path as [string, ...string[]];
-  if (Array.isArray(config) && !/^\d+$/.test(first))
-    throw new ConfigError({ where, what: first, expected: 'a number, the place in a list', got: first });
+  const [key, ...rest] = path as [string, ...string[]];
+  const first = Array.isArray(config) ? placeOf(key, config, where) : key;
   if (first === '' || first === '__proto__')
     throw new ConfigError({ where, what: first || 'path', expected: "a field's name", got: first || 'nothing' });
   const fields = config as Record<string, unknown>;
@@ -116,4 +116,18 @@ function assign(config: object, path: string[], assignment: Assignment): void {
   const next = typeof inner === 'object' && inner !== null ? inner : {};
   fields[first] = next;
   assign(next, rest, assignment);
+}
+
+/** Where an entry of a list is: its number says it, or its `name`, or what it uses where it has no name. */
+function placeOf(key: string, list: readonly unknown[], where: string): string {
+  if (/^\d+$/.test(key)) return key;
+  const names = list.map((entry) => {
+    const { name, use } = Object(entry) as { name?: unknown; use?: unknown };
+    return name ?? use;
+  });
+  const place = names.indexOf(key);
+  if (place >= 0) return String(place);
+  const known = names.filter((name) => name !== undefined);
+  const expected = `a number, the place in the list${known.length > 0 ? `, or ${known.join(', ')}` : ''}`;
+  throw new ConfigError({ where, what: key, expected, got: key });
 }

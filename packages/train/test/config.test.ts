@@ -16,7 +16,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const schema = z.strictObject({ ...loopFields, list: z.array(z.strictObject({ weight: z.number() })).default([]) });
+const entry = z.strictObject({ name: z.string().optional(), use: z.string().optional(), weight: z.number() });
+const schema = z.strictObject({ ...loopFields, list: z.array(entry).default([]) });
 const fileWith = (text: string) => {
   const path = join(folder, 'c.yaml');
   writeFileSync(path, text);
@@ -44,6 +45,12 @@ describe('loadConfig', () => {
     expect((await loadConfig(schema, undefined, ['steps=1', 'lr=1', more[0]!])).list).toEqual([{ weight: 2 }]);
   });
 
+  it('calls an entry of a list by its name, or by what it uses', async () => {
+    const path = fileWith('steps: 7\nlr: 1\nlist: [{ use: cer, weight: 1 }, { use: cer, name: watch, weight: 2 }]\n');
+    const { list } = await loadConfig(schema, path, ['list.watch.weight=3', 'list.cer.weight=4']);
+    expect(list.map(({ weight }) => weight)).toEqual([4, 3]);
+  });
+
   const good = 'steps: 7\nlr: 1\n';
   it.each([
     ['an unknown field', `${good}stepz: 1\n`, [], /c\.yaml: stepz: expected fields that exist, got unknown ones$/],
@@ -58,7 +65,13 @@ describe('loadConfig', () => {
       'a name for a place in a list',
       `${good}list: []\n`,
       ['list.first.weight=1'],
-      /^--set list\.first\.weight=1: first: expected a number, the place in a list, got first$/,
+      /^--set list\.first\.weight=1: first: expected a number, the place in the list, got first$/,
+    ],
+    [
+      'a name that no entry of a list has',
+      `${good}list: [{ use: cer, weight: 1 }, { weight: 2 }]\n`,
+      ['list.ssim.weight=1'],
+      /^--set list\.ssim\.weight=1: ssim: expected a number, the place in the list, or cer, got ssim$/,
     ],
     ['an entry more of what is no list', good, ['lr+=1'], /^--set lr\+=1: lr: expected a list, for \+=, got number$/],
     ['a setting below a number', good, ['lr.x=1'], /c\.yaml: lr: expected a number, got \{"x":1\}$/],
