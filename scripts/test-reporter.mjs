@@ -1,11 +1,16 @@
 // Closes a test run with every skip and its reason, and one plain line of totals.
-// A skip without a reason, and a run in which nothing was tested, fail.
+// A skip without a reason, and a run in which nothing was tested, fail. What `-t` leaves out does not count.
 
 const reasonOf = (test) => test.result().note;
 
 export default class TotalsReporter {
+  onInit(vitest) {
+    this.namePattern = vitest.config.testNamePattern;
+  }
+
   onTestRunEnd(modules, unhandledErrors) {
-    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    const chosen = (test) => this.namePattern?.test(test.fullName.replaceAll(' > ', ' ')) ?? true;
+    const tests = modules.flatMap((module) => [...module.children.allTests()].filter(chosen));
     const inState = (state) => tests.filter((test) => test.result().state === state);
     const passed = inState('passed').length;
     const skipped = inState('skipped');

@@ -9,10 +9,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 let folder = '';
 
 /** Runs vitest over one test file of this text; returns the exit code and what our reporter printed. */
-function runTests(text: string) {
+function runTests(text: string, ...options: string[]) {
   writeFileSync(join(folder, 'a.test.ts'), `import { it } from 'vitest';\n${text}`);
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const { status, stdout } = spawnSync(process.execPath, [vitest, 'run', '--root', folder], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(process.execPath, [vitest, 'run', '--root', folder, ...options], {
+    encoding: 'utf8',
+  });
   return { status, lines: stdout.split('\n').filter(Boolean) };
 }
 
@@ -60,4 +62,11 @@ it.each([
   ],
 ])('%s', (_, text, status, lines) => {
   expect(runTests(text)).toEqual({ status, lines });
+});
+
+it('does not count what -t leaves out', () => {
+  const text = "describe('a', () => { it('b', () => {}); it('c', () => {}); }); it.skip('a d', () => {});";
+  const run = (pattern: string) => runTests(`import { describe } from 'vitest';\n${text}`, '-t', pattern);
+  expect(run('a b')).toEqual({ status: 0, lines: ['1 passed, 0 failed, 0 skipped'] });
+  expect(run('a [bd]')).toMatchObject({ status: 1, lines: expect.arrayContaining(['1 passed, 1 failed, 0 skipped']) });
 });
