@@ -22,6 +22,7 @@ const recogniserOf = (lang, recipe, channels) =>
     `validation=[corpus/validation/${lang}.jsonl]`,
     `model.channels=${channels}`,
     'speeds=[1, 1]',
+    'codecSpeeds=[1, 1]',
     'equaliserDb=0',
     'steps=2000',
   );

@@ -15,6 +15,11 @@ import { judgeErrors } from './judge-validation.js';
 import type { Stage } from './loop.js';
 import { prefixed } from './run.js';
 
+const speedRange = z
+  .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
+  .refine(([least, greatest]) => least <= greatest, 'expected the lower bound first')
+  .default([1, 1]);
+
 /** Configuration of `align2speak judge train`. */
 export const judgeTraining = z.strictObject({
   kind: z
@@ -31,13 +36,12 @@ export const judgeTraining = z.strictObject({
   items: z.int().min(1).default(32).describe('Utterances of one update.'),
   resynthesised: z.number().min(0).max(1).default(0.7).describe('Share that is heard through the codec.'),
   noisy: z.number().min(0).max(1).default(0.3).describe('Share with white noise at 10 to 40 dB.'),
-  speeds: z
-    .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
-    .refine(([least, most]) => least <= most, 'expected the lower bound first')
-    .default([1, 1])
-    .describe(
-      'Played faster by a factor from here to there: pitches and vocal tracts beyond those recorded. Not for a speaker net, whose labels would be wrong.',
-    ),
+  speeds: speedRange.describe(
+    'Played faster by a factor from here to there, anew each time: pitches and vocal tracts beyond those recorded. Not for speaker nets, whose labels would be wrong.',
+  ),
+  codecSpeeds: speedRange.describe(
+    'The same before the codec, once for each utterance: what it makes of voices beyond those recorded.',
+  ),
   equaliserDb: z
     .number()
     .min(0)
@@ -53,13 +57,14 @@ export type JudgeTraining = z.infer<typeof judgeTraining>;
 /** Trains a judge on recordings and on the same speech through the codec; saves it as ONNX too. */
 export async function judgeStage(config: JudgeTraining): Promise<Stage> {
   const damage = config.kind === 'quality';
-  const load = (manifests: string[], seed: number) => loadJudgeSpeech(manifests, config.codec, { damage, seed });
-  const train = await load(config.train, config.seed);
-  const validation = await load(config.validation, 0);
+  const { codec, seed, codecSpeeds: speeds } = config;
+  const train = await loadJudgeSpeech(config.train, codec, { damage, seed, speeds });
+  const validation = await loadJudgeSpeech(config.validation, codec, { damage, seed: 0 });
   const labels = labelsOf(config, train);
   const model = await Judge.create(parseConfig(judgeConfig, { ...config.model, head: labels.head }, 'model'), {
     seed: config.seed,
   });
+  const { sampleRate } = model.config;
   const { beta1, beta2, weightDecay } = config;
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
   return {
@@ -67,7 +72,7 @@ export async function judgeStage(config: JudgeTraining): Promise<Stage> {
     model,
     optimizer,
     async step(step, phases) {
-      const batch = await phases.time('data', () => batchAt(config, train, { labels, step }));
+      const batch = await phases.time('data', () => batchAt(config, train, { labels, step, sampleRate }));
       const { loss } = await phases.time('train', () =>
         model.lossBackward(batch, { noise: { seed: config.seed, step } }),
       );
@@ -127,11 +132,11 @@ function labelsOf(config: JudgeTraining, train: readonly JudgeSpeech[]): Labels 
 async function batchAt(
   config: JudgeTraining,
   speech: readonly JudgeSpeech[],
-  { labels, step }: { labels: Labels; step: number },
+  { labels, step, sampleRate }: { labels: Labels; step: number; sampleRate: number },
 ): Promise<JudgeBatch> {
   const { seed, items, kind } = config;
   const chosen = Array.from({ length: items }, (_, b) => speech[randomIndex(speech.length, seed, step, b)]!);
-  const wavs = chosen.map((item, b) => heard(config, item, [seed, step, b]));
+  const wavs = chosen.map((item, b) => heard(config, item, { sampleRate, key: [seed, step, b] }));
   const batch = await wavTensors(wavs);
   if (kind === 'quality') {
     const quality = Float32Array.from(chosen, (item, b) => (isDamaged([seed, step, b]) ? item.damaged!.quality : 1));
@@ -160,16 +165,20 @@ async function batchAt(
 const isDamaged = (key: number[]) => randomAt(...key, 9) < 0.85;
 
 /** One utterance as this update hears it: its source, stretch, loudness and noise are drawn by the key. */
-function heard(config: JudgeTraining, item: JudgeSpeech, key: number[]): Float32Array {
+function heard(
+  config: JudgeTraining,
+  item: JudgeSpeech,
+  { sampleRate, key }: { sampleRate: number; key: number[] },
+): Float32Array {
   const resynthesised = item.damaged || randomAt(...key, 1) < config.resynthesised;
   let source = resynthesised ? item.resynthesis : item.recording;
   if (item.damaged && isDamaged(key)) source = item.damaged.wav;
-  const most = Math.round((config.cropSec ?? Number.POSITIVE_INFINITY) * 22050);
+  const most = Math.round((config.cropSec ?? Number.POSITIVE_INFINITY) * sampleRate);
   const start = randomIndex(Math.max(1, source.length - most + 1), ...key, 2);
   const [least, greatest] = config.speeds;
   const speed = least + (greatest - least) * randomAt(...key, 7);
   const wav = faster(source.subarray(start, start + most), speed);
-  if (config.equaliserDb > 0) equalise(wav, randomBands(config.equaliserDb, key), 22050);
+  if (config.equaliserDb > 0) equalise(wav, randomBands(config.equaliserDb, { sampleRate, key }), sampleRate);
   const gain = 10 ** ((randomAt(...key, 3) - 0.5) * 0.6);
   const noisy = randomAt(...key, 4) < config.noisy;
   const noise = noisy ? rms(wav) * 10 ** (-(10 + 30 * randomAt(...key, 5)) / 20) * Math.sqrt(3) : 0;
@@ -182,10 +191,10 @@ function heard(config: JudgeTraining, item: JudgeSpeech, key: number[]): Float32
   return wav;
 }
 
-/** Three bands from 150 to 6000 Hz, each up to `most` dB louder or softer. */
-function randomBands(most: number, key: number[]): Band[] {
+/** Three bands, each up to `most` dB louder or softer; from 150 to 6000 Hz at 22 050 samples a second. */
+function randomBands(most: number, { sampleRate, key }: { sampleRate: number; key: number[] }): Band[] {
   return Array.from({ length: 3 }, (_, band) => ({
-    hz: 150 * 40 ** randomAt(...key, 8, band),
+    hz: (sampleRate / 147) * 40 ** randomAt(...key, 8, band),
     db: most * (2 * randomAt(...key, 10, band) - 1),
   }));
 }
