@@ -14,7 +14,10 @@ const recipes = 'packages/train/recipes/tiny';
 const cli = 'packages/cli/bin/align2speak.js';
 
 const judge = (recipe, ...set) => ({ command: ['judge', 'train'], recipe, set, install: installJudge });
-/** A recogniser of another language than its recipe's, with fewer channels: all models together stay below 20 MB. Trained before voices were varied. */
+/**
+ * A recogniser of another language than its recipe's, with fewer channels: all models together stay below 20 MB. These were
+ * trained before voices were varied.
+ */
 const recogniserOf = (lang, recipe, channels) =>
   judge(
     recipe,
@@ -22,7 +25,6 @@ const recogniserOf = (lang, recipe, channels) =>
     `validation=[corpus/validation/${lang}.jsonl]`,
     `model.channels=${channels}`,
     'speeds=[1, 1]',
-    'codecSpeeds=[1, 1]',
     'equaliserDb=0',
     'steps=2000',
   );

@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readWav } from '@align2speak/audio';
-import { decodeCodes, encodeWavs, hopLengthOf, loadCodec } from '@align2speak/codec';
+import { decodeCodes, hopLengthOf, loadCodec } from '@align2speak/codec';
 import { type Codes, randomAt, randomIndex, writeWhole } from '@align2speak/contracts';
 import type { Utterance } from '@align2speak/data';
-import { ops, Tensor } from '@align2speak/native';
+import { type Codec, ops, Tensor } from '@align2speak/native';
 import { codedKey } from '@align2speak/tts';
-import { faster } from './augmentation.js';
 import { codedCorpus } from './coded-corpus.js';
 import { Progress } from './progress.js';
 
@@ -19,52 +18,40 @@ export interface JudgeSpeech {
   damaged?: { wav: Float32Array; quality: number };
 }
 
-/** Utterances that pass through the codec together. */
+/** Utterances that are decoded together. */
 const chunk = 128;
 
-/**
- * Loads recordings and their passes through the codec.
- *
- * @param options.damage also decodes a damaged copy of each
- * @param options.speeds each utterance passes through the codec played faster by a factor of its own from this range, so that
- * judges hear what it makes of more voices than were recorded
- */
+/** Loads recordings and their passes through the codec. `damage`: also decodes a damaged copy of each. */
 export async function loadJudgeSpeech(
   manifests: readonly string[],
   codecFolder: string,
-  { damage, seed, speeds = [1, 1] }: { damage: boolean; seed: number; speeds?: readonly [number, number] },
+  { damage, seed }: { damage: boolean; seed: number },
 ): Promise<JudgeSpeech[]> {
   const codec = await loadCodec(codecFolder);
   const size = codec.config.levels.reduce((a, b) => a * b, 1);
-  const [least, greatest] = speeds;
-  const varied = least !== 1 || greatest !== 1;
   const speech: JudgeSpeech[] = [];
   try {
     for (const manifest of manifests) {
       const coded = await codedCorpus(manifest, codecFolder);
+      const decode = (codes: Codes[]) => decodeAll(codec, codes, `decode ${manifest}`);
       const utterances = coded.map(({ utterance }) => utterance);
-      const recordings: Float32Array[] = [];
-      for (const { audioPath } of utterances) recordings.push((await readWav(audioPath)).samples);
-      const played = varied
-        ? recordings.map((wav, i) => faster(wav, least + (greatest - least) * randomAt(seed, i)))
-        : recordings;
-      const codes = varied
-        ? await inChunks(`encode ${manifest}`, played, (wavs) => encodeWavs(codec, wavs))
-        : coded.map((each) => each.codes);
-      const decode = (items: readonly Codes[]) =>
-        inChunks(`decode ${manifest}`, items, (some) => decodeCodes(codec, some));
-      const key = await codedKey(manifest, utterances, codecFolder);
-      const resynthesised = await cached(
-        join(dirname(manifest), '.codes', `${basename(manifest)}.${key}${varied ? `.${speeds}.${seed}` : ''}.wav`),
-        codes.map(({ frames }) => frames * hopLengthOf(codec)),
-        () => decode(codes),
+      const cache = join(
+        dirname(manifest),
+        '.codes',
+        `${basename(manifest)}.${await codedKey(manifest, utterances, codecFolder)}.wav`,
       );
-      const broken = damage ? await decode(codes.map((each, i) => damagedCodes(each, size, [seed, i]))) : [];
-      for (const [i, utterance] of utterances.entries()) {
+      const resynthesised = await cached(
+        cache,
+        coded.map(({ codes }) => codes.frames * hopLengthOf(codec)),
+        () => decode(coded.map(({ codes }) => codes)),
+      );
+      const broken = damage ? await decode(coded.map(({ codes }, i) => damagedCodes(codes, size, [seed, i]))) : [];
+      for (const [i, { utterance }] of coded.entries()) {
         const resynthesis = resynthesised[i]!;
+        const { samples: recording } = await readWav(utterance.audioPath);
         const wav = broken[i];
         const damaged = wav && { wav, quality: await closeness(wav, resynthesis, codec.config.sampleRate) };
-        speech.push({ utterance, recording: recordings[i]!, resynthesis, ...(damaged && { damaged }) });
+        speech.push({ utterance, recording, resynthesis, ...(damaged && { damaged }) });
       }
     }
   } finally {
@@ -73,20 +60,15 @@ export async function loadJudgeSpeech(
   return speech;
 }
 
-/** What `work` makes of all items, some at once, with a line of progress. */
-async function inChunks<In, Out>(
-  name: string,
-  items: readonly In[],
-  work: (items: readonly In[]) => Promise<Out[]>,
-): Promise<Out[]> {
-  const progress = new Progress(name, items.length);
-  const made: Out[] = [];
-  for (let begin = 0; begin < items.length; begin += chunk) {
-    made.push(...(await work(items.slice(begin, begin + chunk))));
-    progress.show(made.length);
+async function decodeAll(codec: Codec, codes: readonly Codes[], name: string): Promise<Float32Array[]> {
+  const progress = new Progress(name, codes.length);
+  const wavs: Float32Array[] = [];
+  for (let begin = 0; begin < codes.length; begin += chunk) {
+    wavs.push(...(await decodeCodes(codec, codes.slice(begin, begin + chunk))));
+    progress.show(wavs.length);
   }
   progress.end();
-  return made;
+  return wavs;
 }
 
 /** Waveforms of these lengths from a file of 16-bit samples, which `make` fills the first time. */

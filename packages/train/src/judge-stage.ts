@@ -15,11 +15,6 @@ import { judgeErrors } from './judge-validation.js';
 import type { Stage } from './loop.js';
 import { prefixed } from './run.js';
 
-const speedRange = z
-  .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
-  .refine(([least, greatest]) => least <= greatest, 'expected the lower bound first')
-  .default([1, 1]);
-
 /** Configuration of `align2speak judge train`. */
 export const judgeTraining = z.strictObject({
   kind: z
@@ -36,12 +31,13 @@ export const judgeTraining = z.strictObject({
   items: z.int().min(1).default(32).describe('Utterances of one update.'),
   resynthesised: z.number().min(0).max(1).default(0.7).describe('Share that is heard through the codec.'),
   noisy: z.number().min(0).max(1).default(0.3).describe('Share with white noise at 10 to 40 dB.'),
-  speeds: speedRange.describe(
-    'Played faster by a factor from here to there, anew each time: pitches and vocal tracts beyond those recorded. Not for speaker nets, whose labels would be wrong.',
-  ),
-  codecSpeeds: speedRange.describe(
-    'The same before the codec, once for each utterance: what it makes of voices beyond those recorded.',
-  ),
+  speeds: z
+    .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
+    .refine(([least, greatest]) => least <= greatest, 'expected the lower bound first')
+    .default([1, 1])
+    .describe(
+      'Played faster by a factor from here to there: pitches and vocal tracts beyond those recorded. Not for speaker nets, whose labels would be wrong.',
+    ),
   equaliserDb: z
     .number()
     .min(0)
@@ -57,9 +53,9 @@ export type JudgeTraining = z.infer<typeof judgeTraining>;
 /** Trains a judge on recordings and on the same speech through the codec; saves it as ONNX too. */
 export async function judgeStage(config: JudgeTraining): Promise<Stage> {
   const damage = config.kind === 'quality';
-  const { codec, seed, codecSpeeds: speeds } = config;
-  const train = await loadJudgeSpeech(config.train, codec, { damage, seed, speeds });
-  const validation = await loadJudgeSpeech(config.validation, codec, { damage, seed: 0 });
+  const load = (manifests: string[], seed: number) => loadJudgeSpeech(manifests, config.codec, { damage, seed });
+  const train = await load(config.train, config.seed);
+  const validation = await load(config.validation, 0);
   const labels = labelsOf(config, train);
   const model = await Judge.create(parseConfig(judgeConfig, { ...config.model, head: labels.head }, 'model'), {
     seed: config.seed,
