@@ -5,7 +5,8 @@
 namespace a2s {
 
 /** The weight packed once in the order in which the product reads it: with a few rows a call, packing costs more than
- *  multiplying. Large f32 weights that are all bf16 are packed as such for calls of few rows, which wait for memory. Gives the bits of `linear`. Inference only; the weight must not change meanwhile. */
+ *  multiplying. Large f32 weights that are all bf16 are packed as such for calls of few rows, which wait for memory. Gives
+ *  the bits of `linear`. Inference only; the weight must not change meanwhile. */
 class PackedLinear {
  public:
   PackedLinear() = default;

@@ -160,7 +160,7 @@ async function batchAt(
 /** Most quality examples are damaged; the others are worth 1. */
 const isDamaged = (key: number[]) => randomAt(...key, 9) < 0.85;
 
-/** One utterance as this update hears it: its source, stretch, loudness and noise are drawn by the key. */
+/** One utterance as this update hears it: its source, stretch, speed, spectrum, loudness and noise are drawn by the key. */
 function heard(
   config: JudgeTraining,
   item: JudgeSpeech,
