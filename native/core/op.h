@@ -26,6 +26,8 @@ struct Context {
   Arena& scratch;
   /** Null on the CPU. Else the call runs on this device: scratch and every tensor of it are in its memory. */
   Device* device = nullptr;
+  /** Matrix products of f32 round their operands to bf16; sums stay f32. */
+  bool bf16 = false;
 };
 
 enum class Kind : uint8_t {

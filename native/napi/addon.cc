@@ -62,7 +62,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<params_list>(exports, "paramsList");
   add<params_read>(exports, "paramsRead");
   add<params_write>(exports, "paramsWrite");
-  add<params_round_to_bf16>(exports, "paramsRoundToBf16");
   add<params_zero_grad>(exports, "paramsZeroGrad");
   add<dispose<Params>>(exports, "paramsDispose");
 

@@ -87,12 +87,6 @@ std::vector<TensorRef> match(const std::vector<ParamEntry>& entries, const Napi:
   return tensors;
 }
 
-/** The nearest bfloat16, ties to even; NaN stays NaN. */
-float to_bf16(float x) {
-  const uint32_t bits = std::bit_cast<uint32_t>(x);
-  return std::isnan(x) ? x : std::bit_cast<float>((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u);
-}
-
 std::shared_ptr<Params> params_of(const Napi::Value& value) { return object_of<Params>("parameters", value); }
 
 }  // namespace
@@ -133,15 +127,6 @@ Napi::Value params_write(const Napi::CallbackInfo& info) {
     return Done{};
   };
   return submit(info.Env(), info[3], write, deliver_done);
-}
-
-Napi::Value params_round_to_bf16(const Napi::CallbackInfo& info) {
-  auto round = [params = params_of(info[0])](Workspace&) {
-    if (params->dtype() != DType::f32) fail_config("parameters: dtype: expected f32 to round to bf16, got " + std::string(name_of(params->dtype())));
-    for (Param& p : params->list()) std::transform(p.value.as<float>(), p.value.as<float>() + p.value.size(), p.value.as<float>(), to_bf16);
-    return Done{};
-  };
-  return submit(info.Env(), info.Env().Undefined(), round, deliver_done);
 }
 
 Napi::Value params_zero_grad(const Napi::CallbackInfo& info) {

@@ -33,8 +33,6 @@ Napi::Value params_list(const Napi::CallbackInfo& info);
 Napi::Value params_read(const Napi::CallbackInfo& info);
 /** `paramsWrite(params, which, {name: handle})`: every tensor once, in its shape; f32 and f64 convert. */
 Napi::Value params_write(const Napi::CallbackInfo& info);
-/** `paramsRoundToBf16(params)`: a promise. */
-Napi::Value params_round_to_bf16(const Napi::CallbackInfo& info);
 /** `paramsZeroGrad(params)`: a promise. */
 Napi::Value params_zero_grad(const Napi::CallbackInfo& info);
 

@@ -8,16 +8,6 @@
 namespace a2s::js {
 namespace {
 
-const char* name_of(Isa isa) {
-  switch (isa) {
-    case Isa::baseline: return "baseline";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
-    case Isa::avx512bf16: return "avx512bf16";
-  }
-  return "baseline";
-}
-
 Napi::Object cuda(Napi::Env env) {
   const Devices found = devices();
   auto names = Napi::Array::New(env, static_cast<size_t>(found.count));
@@ -33,7 +23,7 @@ Napi::Object cuda(Napi::Env env) {
 Napi::Value info(const Napi::CallbackInfo& call) {
   auto object = Napi::Object::New(call.Env());
   object.Set("version", A2S_VERSION);
-  object.Set("isa", name_of(cpu_isa()));
+  object.Set("isa", kIsaNames[static_cast<size_t>(cpu_isa())]);
   object.Set("threads", Engine::get().threads());
   object.Set("compiler", __VERSION__);
   object.Set("buildType", A2S_BUILD_TYPE);

@@ -12,7 +12,13 @@ namespace {
 
 std::shared_ptr<Tts> tts_of(const Napi::Value& value) { return object_of<Tts>("tts", value); }
 
-PassContext pass_of(Workspace& w) { return {w.context(), w.arena, &w.cancelled}; }
+Context context_of(Workspace& w, const Tts& tts) {
+  Context context = w.context();
+  context.bf16 = tts.bf16();
+  return context;
+}
+
+PassContext pass_of(Workspace& w, const Tts& tts) { return {context_of(w, tts), w.arena, &w.cancelled}; }
 
 /** What evaluate() can be asked for. */
 struct Part {
@@ -89,8 +95,9 @@ Napi::Value tts_new(const Napi::CallbackInfo& info) {
   const TtsConfig config = to_tts_config(info[0]);
   const DType dtype = to_float_dtype("tts: dtype", info[1]);
   const auto seed = to_seed("tts: seed", info[2]);
-  auto create = [=](Workspace&) { return std::make_shared<Tts>(config, dtype, seed); };
-  return submit(info.Env(), info[3], create, make_model_value<Tts>);
+  const bool bf16 = to_flag("tts: bf16", info[3]);
+  auto create = [=](Workspace&) { return std::make_shared<Tts>(config, dtype, seed, bf16); };
+  return submit(info.Env(), info[4], create, make_model_value<Tts>);
 }
 
 Napi::Value tts_evaluate(const Napi::CallbackInfo& info) {
@@ -104,7 +111,7 @@ Napi::Value tts_evaluate(const Napi::CallbackInfo& info) {
   auto evaluate = [tts = tts_of(info[0]), batch = BatchRefs(info[1]), score, past, wanted](Workspace& w) {
     unsigned work = 0;
     for (const Part* part : wanted) work |= part->work;
-    const Evaluation e = a2s::evaluate(pass_of(w), *tts, batch.view(), score, work, past ? &*past : nullptr);
+    const Evaluation e = a2s::evaluate(pass_of(w, *tts), *tts, batch.view(), score, work, past ? &*past : nullptr);
     NamedTensors kept;
     for (const Part* part : wanted) kept.emplace_back(part->name, keep(e.*part->tensor));
     return kept;
@@ -115,7 +122,7 @@ Napi::Value tts_evaluate(const Napi::CallbackInfo& info) {
 
 Napi::Value tts_train(const Napi::CallbackInfo& info) {
   auto train = [tts = tts_of(info[0]), batch = BatchRefs(info[1]), loss = LossRequest(info[2])](Workspace& w) {
-    Trained t = loss.train(pass_of(w), *tts, batch.view());
+    Trained t = loss.train(pass_of(w, *tts), *tts, batch.view());
     return TrainResult{t.loss, std::move(t.stats), {{"logprobs", keep(t.logprobs)}, {"margins", keep(t.margins)}}};
   };
   return submit(info.Env(), info[3], std::move(train), deliver_trained);
@@ -134,7 +141,7 @@ Napi::Value tts_generate(const Napi::CallbackInfo& info) {
     const Prompts views = prompts.view();
     const int64_t P = views.text && views.text.rank > 0 ? views.text.dim(0) : 0;
     const Tensor ids = request.sample_ids ? request.sample_ids->view : counted(P * std::max<int64_t>(request.group, 0), w.arena);
-    const Generated g = generate(w.context(), w.arena, *tts, views, request.group, ids, request.settings);
+    const Generated g = generate(context_of(w, *tts), w.arena, *tts, views, request.group, ids, request.settings);
     return GenerateResult{{{"codes", keep(g.codes)},
                            {"lengths", keep(g.lengths)},
                            {"truncated", keep(g.truncated)},

@@ -11,7 +11,7 @@ struct HandleKind<Tts> {
   static constexpr const char* name = "Tts";
 };
 
-/** `ttsNew(config, dtype, seed)`: promise of `{model, params}`, two handles of one object. */
+/** `ttsNew(config, dtype, seed, bf16)`: promise of `{model, params}`, two handles of one object. */
 Napi::Value tts_new(const Napi::CallbackInfo& info);
 /** `ttsEvaluate(model, batch, [part], score, token)`: promise of `{part: tensor}`. */
 Napi::Value tts_evaluate(const Napi::CallbackInfo& info);

@@ -52,7 +52,7 @@ DecodeCache::Layer DecodeCache::make_layer(const Transformer::Layer& w, Context 
     l.in = new_tensor(arena, dtype_, {rows_, c.d_model, c.kernel});
     l.hidden = new_tensor(arena, dtype_, {rows_, c.d_ffn, c.kernel});
   }
-  auto packed = [&](const Param* p) { return PackedLinear(ctx, arena, p->value, {}, rows_); };
+  auto packed = [&](const Param* p) { return PackedLinear(ctx, arena, p->value); };
   l.qkv = packed(w.qkv), l.o = packed(w.o);
   if (w.q) l.cross_q = packed(w.q), l.cross_o = packed(w.cross_o);
   l.proj = packed(w.proj), l.out = packed(w.out);

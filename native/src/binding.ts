@@ -32,7 +32,7 @@ export interface NativeTensor {
 export interface NativeInfo {
   version: string;
   /** Best instruction set that both the kernels and this CPU have. */
-  isa: 'baseline' | 'avx2' | 'avx512' | 'avx512bf16';
+  isa: 'baseline' | 'avx2' | 'avx512' | 'avx512bf16' | 'amx';
   /** Compute threads. */
   threads: number;
   compiler: string;
@@ -135,7 +135,13 @@ export interface Binding {
     token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
 
-  ttsNew(config: object, dtype: DType, seed: number | null, token: MaybeToken): Promise<NativeModel<TtsHandle>>;
+  ttsNew(
+    config: object,
+    dtype: DType,
+    seed: number | null,
+    bf16: boolean,
+    token: MaybeToken,
+  ): Promise<NativeModel<TtsHandle>>;
   ttsEvaluate(
     model: TtsHandle,
     batch: Values,
@@ -204,7 +210,6 @@ export interface Binding {
     tensors: Named<TensorHandle>,
     token: MaybeToken,
   ): Promise<void>;
-  paramsRoundToBf16(params: ParamsHandle): Promise<void>;
   paramsZeroGrad(params: ParamsHandle): Promise<void>;
   paramsDispose(params: ParamsHandle): void;
 

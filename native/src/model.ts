@@ -62,16 +62,6 @@ export abstract class Model {
     return skipped;
   }
 
-  /**
-   * Rounds every parameter to the nearest bfloat16. Arithmetic stays f32; generation, which is bound by reading weights where
-   * the model is large and samples are few, then reads half as much.
-   *
-   * @throws ConfigError for a model in f64.
-   */
-  async roundToBf16(): Promise<void> {
-    await binding().paramsRoundToBf16(this.#params);
-  }
-
   /** Copies of the values of all parameters. */
   state(): Promise<NamedTensors> {
     return readParams(this.#params, 'values');

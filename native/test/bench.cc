@@ -48,7 +48,8 @@ std::string describe(const std::vector<Bench>& all) {
 std::string describe_machine() {
   Pool one(1);
   std::ostringstream s;
-  s << "{\"threads\":" << test_pool().threads() << ",\"gflops\":[" << fma_gflops(one) << "," << fma_gflops(test_pool()) << "],\"memory\":[";
+  s << "{\"threads\":" << test_pool().threads() << ",\"gflops\":[" << fma_gflops(one) << "," << fma_gflops(test_pool()) << "],\"bf16Gflops\":["
+    << bf16_gflops(one) << "," << bf16_gflops(test_pool()) << "],\"memory\":[";
   for (int64_t bytes : {int64_t{1} << 19, int64_t{1} << 21, int64_t{1} << 23, int64_t{1} << 25, int64_t{1} << 27})
     s << (bytes == 1 << 19 ? "" : ",") << "{\"bytes\":" << bytes << ",\"gbs\":[" << memory_gbs(one, bytes) << "," << memory_gbs(test_pool(), bytes)
       << "]}";

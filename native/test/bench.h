@@ -32,6 +32,8 @@ std::vector<Bench> gemm_benches();
 
 /** Independent FMAs in vector registers. */
 double fma_gflops(Pool&);
+/** Independent products of bf16 in vectors or tiles; FMAs where the processor has none. */
+double bf16_gflops(Pool&);
 /** Reading or copying, whichever is faster, a working set of `bytes` over and over; a copy counts both of its halves. */
 double memory_gbs(Pool&, int64_t bytes);
 

@@ -2,7 +2,7 @@
 // and K alone.
 #include <algorithm>
 #include <array>
-#include <bit>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -25,6 +25,23 @@ std::vector<T> noise(int64_t n, uint64_t seed) {
   return v;
 }
 
+/** The nearest bf16: eight bits of a fraction, ties to even. */
+float to_bf16(float x) {
+  int exponent;
+  const float fraction = std::frexp(x, &exponent);
+  return std::isfinite(x) ? std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8) : x;
+}
+
+/** Numbers that products in a context with or without bf16 take as they are. */
+template <class T>
+std::vector<T> operand(int64_t n, uint64_t seed, bool bf16) {
+  auto v = noise<T>(n, seed);
+  if (bf16) std::ranges::transform(v, v.begin(), [](T x) { return static_cast<T>(to_bf16(static_cast<float>(x))); });
+  return v;
+}
+
+Context context_in(bool bf16) { return {test_pool(), test_scratch(), nullptr, bf16}; }
+
 template <class T>
 T at(const Matrix<T>& m, int64_t i, int64_t j) {
   return m.transposed ? m.row(j)[i] : m.row(i)[j];
@@ -46,27 +63,26 @@ void check_product(int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const Ma
 }
 
 template <class T>
-std::vector<T> packed_copy(const Context& ctx, int64_t K, int64_t N, const Matrix<T>& B) {
-  std::vector<T> memory(static_cast<size_t>(packed_size<T>(K, N)), T(NAN));
-  pack(ctx, K, N, B, memory.data());
-  return memory;
+Packed<T> packed_copy(const Context& ctx, int64_t K, int64_t N, const Matrix<T>& B, std::vector<T>& memory) {
+  memory.assign(static_cast<size_t>(packed_size<T>(K, N, ctx.bf16)), T(NAN));
+  return pack(ctx, K, N, B, memory.data());
 }
 
 template <class T>
-void all_forms(int64_t M, int64_t N, int64_t K) {
-  Context ctx = test_context();
+void all_forms(int64_t M, int64_t N, int64_t K, bool bf16 = false) {
+  Context ctx = context_in(bf16);
   const int64_t pad = 3, ldc = N + 2;
   for (bool ta : {false, true})
     for (bool tb : {false, true}) {
       const int64_t lda = (ta ? M : K) + pad, ldb = (tb ? K : N) + pad;
-      const auto a = noise<T>((ta ? K : M) * lda, 1), b = noise<T>((tb ? N : K) * ldb, 2);
+      const auto a = operand<T>((ta ? K : M) * lda, 1, bf16), b = operand<T>((tb ? N : K) * ldb, 2, bf16);
       const Matrix<T> A{a.data(), lda, ta}, B{b.data(), ldb, tb};
       std::vector<T> c(static_cast<size_t>(M * ldc), T(-9)), d = c;
       gemm(ctx, M, N, K, A, B, c.data(), ldc);
       check_product(M, N, K, A, B, c.data(), ldc);
       for (int64_t i = 0; i < M; ++i) CHECK(c[i * ldc + N] == -9 && c[i * ldc + N + 1] == -9);
-      const auto packed = packed_copy(ctx, K, N, B);
-      gemm(ctx, M, A, Packed<T>{packed.data(), K, N}, d.data(), ldc);
+      std::vector<T> memory;
+      gemm(ctx, M, A, packed_copy(ctx, K, N, B, memory), d.data(), ldc);
       CHECK(c == d);
     }
 }
@@ -78,6 +94,7 @@ TEST(gemm_matches_a_plain_product) {
                               {100, 3, 9}, {391, 40, 31}, {12, 512, 16}, {5, 64, 770},  {800, 17, 3}, {3, 70, 1600}};
   for (auto [M, N, K] : sizes) {
     all_forms<float>(M, N, K);
+    all_forms<float>(M, N, K, true);
     all_forms<double>(M, N, K);
   }
 }
@@ -107,11 +124,12 @@ TEST(gemm_epilogue) {
   }
 }
 
-TEST(gemm_reads_overlapping_rows_and_groups) {
+static void check_windows(bool bf16) {
   // Windows of 3 frames of 13 channels over 2 padded items of 9 frames: row (b, t) starts at frame t of item b.
-  Context ctx = test_context();
+  Context ctx = context_in(bf16);
   const int64_t items = 2, frames = 9, channels = 13, taps = 3, windows = frames - taps + 1, N = 34, K = taps * channels;
-  const auto x = noise<float>(items * frames * channels, 1), w = noise<float>(N * K, 2), dy = noise<float>(items * windows * N, 3);
+  const auto x = operand<float>(items * frames * channels, 1, bf16), w = operand<float>(N * K, 2, bf16),
+             dy = operand<float>(items * windows * N, 3, bf16);
   const Matrix<float> rows{x.data(), channels, false, windows, frames * channels};
   std::vector<float> y(items * windows * N), dw(N * K), gathered;
   for (int64_t r = 0; r < items * windows; ++r) gathered.insert(gathered.end(), rows.row(r), rows.row(r) + K);
@@ -121,69 +139,69 @@ TEST(gemm_reads_overlapping_rows_and_groups) {
   check_product(N, K, items * windows, {dy.data(), N, true}, {gathered.data(), K}, dw.data(), K);
 }
 
-TEST(gemm_rows_do_not_depend_on_other_rows) {
-  Context ctx = test_context();
+TEST(gemm_reads_overlapping_rows_and_groups) { check_windows(false), check_windows(true); }
+
+static void check_rows_alone(bool bf16) {
+  Context ctx = context_in(bf16);
   const int64_t M = 101, N = 130, K = 1000;
   const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2), bias = noise<float>(N, 3);
-  const auto packed = packed_copy<float>(ctx, K, N, {b.data(), N});
-  std::vector<float> whole(M * N), part(M * N);
+  std::vector<float> memory, whole(M * N), part(M * N);
+  const Packed<float> packed = packed_copy<float>(ctx, K, N, {b.data(), N}, memory);
   const Epilogue<float> epilogue{.bias = bias.data(), .gelu = true};
   gemm(ctx, M, N, K, {a.data(), K}, {b.data(), N}, whole.data(), N, epilogue);
-  for (int64_t count : {1, 2, 5, 12, 13, 24, 100}) {
+  for (int64_t count : {1, 2, 5, 12, 13, 16, 24, 40, 100}) {
     for (int64_t i = 0; i < M; i += count)
-      gemm(ctx, std::min(count, M - i), {a.data() + i * K, K}, Packed<float>{packed.data(), K, N}, part.data() + i * N, N, epilogue);
+      gemm(ctx, std::min(count, M - i), {a.data() + i * K, K}, packed, part.data() + i * N, N, epilogue);
     CHECK(part == whole);
   }
   gemm(ctx, M, 1, K, {a.data(), K}, {b.data() + 77, N}, part.data(), 1, {.bias = bias.data() + 77, .gelu = true});
   for (int64_t i = 0; i < M; ++i) CHECK(part[i] == whole[i * N + 77]);
 }
 
-TEST(gemm_reads_bf16_weights_as_what_they_are) {
-  Context ctx = test_context();
-  for (auto [M, N, K] : {std::array<int64_t, 3>{1, 33, 5}, {7, 65, 770}, {29, 130, 1600}}) {
-    const auto a = noise<float>(M * K, 1), drawn = noise<float>(N * K, 2), bias = noise<float>(N, 3);
-    CHECK(!is_bf16(drawn.data(), N * K));
-    auto w = drawn;
-    for (float& v : w) v = std::bit_cast<float>(std::bit_cast<uint32_t>(v) & 0xffff0000u);
-    CHECK(is_bf16(w.data(), N * K));
-    std::vector<uint16_t> packed(static_cast<size_t>(packed_size<float>(K, N)));
-    std::vector<float> whole(M * N), half(M * N);
-    const Epilogue<float> epilogue{.bias = bias.data(), .gelu = true};
-    gemm(ctx, M, N, K, {a.data(), K}, {w.data(), K, true}, whole.data(), N, epilogue);
-    gemm(ctx, M, {a.data(), K}, pack(ctx, K, N, {w.data(), K, true}, packed.data()), half.data(), N, epilogue);
-    CHECK(half == whole);
+TEST(gemm_rows_do_not_depend_on_other_rows) { check_rows_alone(false), check_rows_alone(true); }
+
+TEST(gemm_rounds_to_the_nearest_bf16_ties_to_even) {
+  const float one_up = 1 + 0x1p-7f, tie = 1 + 0x1p-8f, tie_up = one_up + 0x1p-8f, huge = 0x1.fffffep127f;
+  std::vector<float> x{1, tie, std::nextafter(tie, 2.f), tie_up, -tie, 0, -0.f, huge, INFINITY, -INFINITY, NAN};
+  for (float v : noise<float>(200, 1)) x.push_back(v);
+  const int64_t n = static_cast<int64_t>(x.size());
+  std::vector<float> by_row(n), by_column(n), unit{1};
+  Context ctx = context_in(true);
+  gemm(ctx, n, 1, 1, {x.data(), 1}, {unit.data(), 1}, by_row.data(), 1);
+  gemm(ctx, 1, n, 1, {unit.data(), 1}, {x.data(), n}, by_column.data(), n);
+  CHECK(by_row[1] == 1 && by_row[2] == one_up && by_row[3] == 1 + 0x1p-6f && by_row[4] == -1);
+  for (int64_t i = 0; i < n; ++i) {
+    const float expected = to_bf16(x[i]);
+    CHECK(std::isnan(x[i]) ? std::isnan(by_row[i]) && std::isnan(by_column[i]) : by_row[i] == expected && by_column[i] == expected);
   }
 }
 
-TEST(packed_linear_gives_the_bits_of_linear_whatever_it_packs) {
+TEST(packed_linear_gives_the_bits_of_linear) {
   const int64_t O = 520, C = 300;
   auto w = noise<float>(O * C, 1);
-  for (bool bf16 : {false, true}) {
-    if (bf16)
-      for (float& v : w) v = std::bit_cast<float>(std::bit_cast<uint32_t>(v) & 0xffff0000u);
+  for (bool bf16 : {false, true})
     for (int64_t rows : {1, 2, 30}) {
       Arena arena;
-      Tape tape(test_context(), arena, Tape::Mode::infer);
+      Tape tape(context_in(bf16), arena, Tape::Mode::infer);
       auto drawn = noise<float>(rows * C, 2);
       Var* x = tape.constant(make_tensor(drawn.data(), DType::f32, {rows, C}));
       const Tensor weight = make_tensor(w.data(), DType::f32, {O, C});
-      const Tensor y = PackedLinear(test_context(), arena, weight, {}, rows).apply(tape, x)->value;
+      const Tensor y = PackedLinear(context_in(bf16), arena, weight).apply(tape, x)->value;
       CHECK(!std::memcmp(y.data, tape.apply(linear, {x, tape.constant(weight)})->value.data, y.bytes()));
     }
-  }
-  CHECK(bf16_pays(1, O * C) && !bf16_pays(30, O * C) && !bf16_pays(1, 1000));
 }
 
 TEST(gemm_same_bits_for_any_number_of_threads) {
   const int64_t M = 500, N = 300, K = 900;
   const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2);
   std::vector<float> first(M * N), c(M * N);
-  for (int threads : {1, 2, 3, 5}) {
-    Pool pool(threads);
-    gemm({pool, test_scratch()}, M, N, K, {a.data(), M, true}, {b.data(), K, true}, c.data(), N);
-    if (threads == 1) first = c;
-    CHECK(c == first);
-  }
+  for (bool bf16 : {false, true})
+    for (int threads : {1, 2, 3, 5}) {
+      Pool pool(threads);
+      gemm({pool, test_scratch(), nullptr, bf16}, M, N, K, {a.data(), M, true}, {b.data(), K, true}, c.data(), N);
+      if (threads == 1) first = c;
+      CHECK(c == first);
+    }
 }
 
 TEST(gemm_passes_on_nan_and_infinity) {
@@ -195,27 +213,25 @@ TEST(gemm_passes_on_nan_and_infinity) {
   CHECK(std::isnan(c[0]) && std::isnan(c[N - 1]) && std::isnan(c[N]));
 }
 
-/** Every kernel this CPU can run, not only the chosen ones. */
-static void check_bf16_kernels(const gemm_detail::Kernels<float>& k) {
-  const int64_t kc = 59;
-  const auto a = noise<float>(k.rows * gemm_detail::kRowStride, 1);
-  auto panel = noise<float>(kc * k.columns, 2);
-  std::vector<uint16_t> halves;
-  for (float& v : panel) {
-    halves.push_back(static_cast<uint16_t>(std::bit_cast<uint32_t>(v) >> 16));
-    v = std::bit_cast<float>(uint32_t{halves.back()} << 16);
-  }
-  std::vector<float> c(k.rows * k.columns), d = c;
-  for (int rows = 1; rows <= k.rows; ++rows) {
-    k.tile[rows](kc, a.data(), panel.data(), c.data(), k.columns, false);
-    k.tile_bf16[rows](kc, a.data(), halves.data(), d.data(), k.columns, false);
-    CHECK(c == d);
+/** Every kernel this CPU can run, not only the chosen ones; those of bf16 on `columns` columns. */
+static void check_bf16_kernels(const gemm_detail::Bf16Kernels& k, int64_t columns) {
+  using namespace gemm_detail;
+  const int64_t kc = 59, deep = 64;
+  const auto a = operand<float>(kMaxRows * kc, 1, true), b = operand<float>(deep * columns, 2, true);
+  std::vector<float> rows(kMaxRows * kRowStride), c(kMaxRows * columns);
+  std::vector<Bf16> panel(deep * columns);
+  for (int64_t i = 0; i < kMaxRows; ++i) k.round(a.data() + i * kc, kc, rows.data() + i * kRowStride);
+  k.pair(b.data(), deep / 2, panel.data());
+  for (int height = 1; height <= k.rows; ++height) {
+    if (k.enter) k.enter();
+    k.tile[height](deep, rows.data(), panel.data(), c.data(), columns, false);
+    if (k.leave) k.leave();
+    check_product<float>(height, columns, kc, {a.data(), kc}, {b.data(), columns}, c.data(), columns);
   }
 }
 
 template <class T>
 static void check_kernels(const gemm_detail::Kernels<T>& k) {
-  if constexpr (sizeof(T) == 4) check_bf16_kernels(k);
   const int64_t kc = 59, stride = gemm_detail::kRowStride;
   const auto a = noise<T>(k.rows * stride, 1), panel = noise<T>(kc * k.columns, 2);
   for (int rows = 1; rows <= k.rows; ++rows)
@@ -238,9 +254,15 @@ static void check_kernels(const gemm_detail::Kernels<T>& k) {
 TEST(gemm_kernels_of_every_instruction_set) {
   using namespace gemm_detail;
   check_kernels(KernelsFor<float>::baseline), check_kernels(KernelsFor<double>::baseline);
+  check_bf16_kernels(Bf16KernelsFor::baseline, KernelsFor<float>::baseline.columns);
 #if defined(__x86_64__)
   if (cpu_isa() >= Isa::avx2) check_kernels(KernelsFor<float>::avx2), check_kernels(KernelsFor<double>::avx2);
   if (cpu_isa() >= Isa::avx512) check_kernels(KernelsFor<float>::avx512), check_kernels(KernelsFor<double>::avx512);
+  if (cpu_isa() >= Isa::avx2) check_bf16_kernels(Bf16KernelsFor::avx2, KernelsFor<float>::avx2.columns);
+  const int64_t columns = KernelsFor<float>::avx512.columns;
+  if (cpu_isa() >= Isa::avx512) check_bf16_kernels(Bf16KernelsFor::avx512, columns);
+  if (cpu_isa() >= Isa::avx512bf16) check_bf16_kernels(Bf16KernelsFor::avx512bf16, columns);
+  if (cpu_isa() >= Isa::amx) check_bf16_kernels(Bf16KernelsFor::amx, columns);
 #endif
 }
 

@@ -84,25 +84,6 @@ describe('parameters', () => {
     expect(await arraysOf(await back.state())).toEqual(await arraysOf(await single.state()));
   });
 
-  it('are rounded to the nearest bf16', async () => {
-    const tts = await Tts.create(config, { seed: 4 });
-    const before = await arraysOf(await tts.state());
-    await tts.roundToBf16();
-    const after = await arraysOf(await tts.state());
-    let moved = 0;
-    for (const [name, values] of Object.entries(before) as [string, Float32Array][])
-      for (const [i, value] of values.entries()) {
-        const rounded = (after[name] as Float32Array)[i]!;
-        expect(new Uint32Array(Float32Array.of(rounded).buffer)[0]! & 0xffff).toBe(0);
-        expect(Math.abs(rounded - value)).toBeLessThanOrEqual(Math.abs(value) / 256);
-        moved += Number(rounded !== value);
-      }
-    expect(moved).toBeGreaterThan(1000);
-    await expect((await Tts.create(config, { dtype: 'f64' })).roundToBf16()).rejects.toThrow(
-      /parameters: dtype: expected f32 to round to bf16, got f64/,
-    );
-  });
-
   it('are loaded once each, or not at all', async () => {
     const tts = await Tts.create(config);
     const state = await tts.state();
@@ -157,6 +138,30 @@ describe('a pass', () => {
       [single, double].map(async (tts) => numbersOf((await tts.forward(batch, ['logprobs'])).logprobs)),
     );
     expectNear(a!, b!, 1e-5 * Math.max(...b!.map(Math.abs)));
+  });
+
+  it('may multiply in bf16: near f32 in likelihoods and gradients, and not the same', async () => {
+    const single = await Tts.create(config, { seed: 1 });
+    const half = await Tts.create(config, { seed: 1, bf16: true });
+    const batch = await batchOf(config);
+    const [exact, near] = await Promise.all(
+      [single, half].map(async (tts) => {
+        const { logprobs } = await tts.forward(batch, ['logprobs']);
+        await tts.lossBackward(batch, supervised);
+        return { logprobs: await numbersOf(logprobs), gradients: await arraysOf(await tts.gradients()) };
+      }),
+    );
+    expect(near!.logprobs).not.toEqual(exact!.logprobs);
+    expectNear(near!.logprobs, exact!.logprobs, 0.05);
+    const norm = (values: Float32Array) => Math.hypot(...values);
+    for (const [name, values] of Object.entries(exact!.gradients) as [string, Float32Array][]) {
+      const other = near!.gradients[name] as Float32Array;
+      // Where a gradient is all but zero, only rounding is left of it.
+      expect(norm(values.map((value, i) => value - other[i]!)), name).toBeLessThanOrEqual(0.03 * norm(values) + 1e-6);
+    }
+    await expect(Tts.create(config, { dtype: 'f64', bf16: true })).rejects.toThrow(
+      /^tts: bf16: expected parameters of f32, got f64$/,
+    );
   });
 
   it('adds weighted gradients', async () => {
@@ -318,9 +323,12 @@ describe('training', () => {
 describe('generation', () => {
   const sampling = { temperature: 0.7, topK: 12 };
 
-  async function model(changes: object = {}): Promise<{ tts: Tts; batch: TtsBatch; config: TtsConfig }> {
+  async function model(
+    changes: object = {},
+    { bf16 = false } = {},
+  ): Promise<{ tts: Tts; batch: TtsBatch; config: TtsConfig }> {
     const settings = tinyConfig(changes);
-    return { tts: await Tts.create(settings, { seed: 5 }), batch: await batchOf(settings), config: settings };
+    return { tts: await Tts.create(settings, { seed: 5, bf16 }), batch: await batchOf(settings), config: settings };
   }
 
   it('depends on prompts, settings and sample ids alone', async () => {
@@ -350,9 +358,8 @@ describe('generation', () => {
     ['parallel', 'f32'],
     ['local', 'f32'],
     ['local', 'bf16'],
-  ] as const)('samples what scoring scores: %s heads, %s weights', async (heads, weights) => {
-    const { tts, batch } = await model();
-    if (weights === 'bf16') await tts.roundToBf16();
+  ] as const)('samples what scoring scores: %s heads, %s products', async (heads, products) => {
+    const { tts, batch } = await model({}, { bf16: products === 'bf16' });
     const settings = { ...sampling, guidance: 1.5 };
     const rolled = await tts.generate(promptsOf(batch), {
       maxFrames: 20,

@@ -385,7 +385,7 @@ Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const
     const int64_t all = P == 1 ? group : P, begin = all * i / parts, count = all * (i + 1) / parts - begin;
     GenerateSettings s = settings;
     s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };
-    const Context context{ctx.pool, scratch};
+    const Context context{ctx.pool, scratch, ctx.device, ctx.bf16};
     Generated& result = results[static_cast<size_t>(i)];
     if (P == 1) {
       result = Generator(context, own, tts, prompts, count, rows_of(ids, begin, count), s).run();

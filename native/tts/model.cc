@@ -29,8 +29,10 @@ Var* as_dtype(Tape& tape, Var* v, DType dtype) {
 
 }  // namespace
 
-Tts::Tts(const TtsConfig& config, DType dtype, std::optional<uint64_t> seed) : config_(config), params_(dtype) {
+Tts::Tts(const TtsConfig& config, DType dtype, std::optional<uint64_t> seed, bool bf16)
+    : config_(config), bf16_(bf16), params_(dtype) {
   config.validate();
+  if (bf16 && dtype != DType::f32) fail_config("tts: bf16: expected parameters of f32, got " + std::string(name_of(dtype)));
   const int64_t C = config.d_model, V = config.vocab, heads = config.step_tokens();
   text_embedding_ = &params_.add("text_embedding.weight", {config.text_rows, C}, kInit);
   audio_embeddings_ = &params_.add_split("audio_embeddings", "weight", heads, {V, C}, kInit);

@@ -60,13 +60,14 @@ struct TrainingPrior {
 
 class Tts {
  public:
-  /** Parameters drawn from `seed`. @throws Config when the configuration cannot be. */
-  Tts(const TtsConfig& config, DType dtype, std::optional<uint64_t> seed);
+  /** Parameters drawn from `seed`; `bf16`: passes multiply in bf16 (Context). @throws Config when the configuration cannot be. */
+  Tts(const TtsConfig& config, DType dtype, std::optional<uint64_t> seed, bool bf16 = false);
 
   const TtsConfig& config() const { return config_; }
   Params& params() { return params_; }
   const Params& params() const { return params_; }
   DType dtype() const { return params_.dtype(); }
+  bool bf16() const { return bf16_; }
   const Transformer& decoder() const { return *decoder_; }
   /** @throws Config when the model has none. */
   const LocalTransformer& local() const;
@@ -94,6 +95,7 @@ class Tts {
   Var* prefix(Tape& tape, const Encoded& prompts, const DecodeOptions& options, int64_t B) const;
 
   TtsConfig config_;
+  bool bf16_;
   Params params_;
   Param *text_embedding_, *audio_embeddings_, *head_weight_, *head_bias_;
   std::unique_ptr<Transformer> encoder_, context_encoder_, decoder_;

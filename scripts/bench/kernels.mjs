@@ -8,7 +8,7 @@ import { BenchError, findTorch, inTurns, torchEnvironment, Worker } from './work
 const peerScript = fileURLToPath(new URL('kernels.py', import.meta.url));
 
 function rowOf({ bench, pass, ours, peer, peerName }, peaks) {
-  const { bound, seconds } = peaks.roof(ours);
+  const { bound, seconds } = peaks.roof({ ...ours, bf16: bench.attrs.bf16 === true });
   const speed = (ms) => (bound === 'compute' ? ours.flops : ours.bytes) / ms / 1e6;
   const compared = peer !== undefined && peer.ms !== null;
   return {

@@ -59,8 +59,9 @@ def within(lengths, size):
 @peer
 def gemm(i, a):
     copies = (36 << 20) // (a.K * a.N) if a.cold else 1
-    w = [torch.full((a.K, a.N) if a.form[1] == "N" else (a.N, a.K), 0.01) for _ in range(copies)]
-    x = torch.full((a.K, a.M) if a.form[0] == "T" else (a.M, a.K), 0.5)
+    dtype = torch.bfloat16 if a.bf16 else torch.float32
+    w = [torch.full((a.K, a.N) if a.form[1] == "N" else (a.N, a.K), 0.01, dtype=dtype) for _ in range(copies)]
+    x = torch.full((a.K, a.M) if a.form[0] == "T" else (a.M, a.K), 0.5, dtype=dtype)
     turn = itertools.cycle(range(copies))
     if a.form == "TN":
         return lambda: x.T @ w[0]

@@ -12,9 +12,9 @@ export class Peaks {
     this.#samples.push(sample);
   }
 
-  /** GFLOP/s of one thread (0) or of all (1). */
-  gflops(which = 1) {
-    return Math.max(...this.#samples.map((sample) => sample.gflops[which]));
+  /** GFLOP/s of one thread (0) or of all (1), of FMAs in f32 or of products of bf16. */
+  gflops(which = 1, bf16 = false) {
+    return Math.max(...this.#samples.map((sample) => sample[bf16 ? 'bf16Gflops' : 'gflops'][which]));
   }
 
   /** GB/s of the smallest measured working set that holds `bytes`, by one thread or by all, whichever is faster. */
@@ -26,8 +26,8 @@ export class Peaks {
   }
 
   /** The roof of so much work: which of the two bounds it, and the seconds that it needs at least. */
-  roof({ flops, bytes }) {
-    const compute = flops / this.gflops() / 1e9;
+  roof({ flops, bytes, bf16 }) {
+    const compute = flops / this.gflops(1, bf16) / 1e9;
     const memory = bytes / this.gbs(bytes) / 1e9;
     return compute > memory ? { bound: 'compute', seconds: compute } : { bound: 'memory', seconds: memory };
   }
@@ -38,7 +38,7 @@ export class Peaks {
     const all = memory.at(-1).bytes;
     const caches = memory.slice(0, -1).map(({ bytes }) => `${bytes / 2 ** 20} MiB ${this.gbs(bytes).toFixed(0)}`);
     return [
-      `FMA ${this.gflops(0).toFixed(1)} GFLOP/s on 1 thread, ${this.gflops(1).toFixed(1)} on ${threads}`,
+      `FMA ${this.gflops(0).toFixed(1)} GFLOP/s on 1 thread, ${this.gflops(1).toFixed(1)} on ${threads}; in bf16 ${this.gflops(0, true).toFixed(1)} and ${this.gflops(1, true).toFixed(1)}`,
       `memory ${this.gbs(all, [0]).toFixed(1)} GB/s on 1 thread, ${this.gbs(all, [1]).toFixed(1)} on ${threads}; in caches ${caches.join(', ')} GB/s`,
     ];
   }

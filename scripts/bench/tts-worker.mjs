@@ -64,8 +64,7 @@ let parameters;
 async function answer({ task, config, batch, steps }) {
   if (!step) {
     const c = parseConfig(ttsConfig, config, 'bench');
-    const model = await Tts.create(c);
-    if (process.argv[3] === 'bf16') await model.roundToBf16();
+    const model = await Tts.create(c, { bf16: process.argv[3] === 'bf16' });
     parameters = model.parameters().reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     step = await (task === 'train' ? training : generation)(model, c, batch);
     await step();

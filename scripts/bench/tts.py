@@ -3,7 +3,7 @@
 Attention is scaled_dot_product_attention without a mask tensor (nothing is ragged here), AdamW is fused, generation keeps its
 keys and values in a cache that is allocated once, and the encoders run once a prompt. `--compile` gives the whole step to
 torch.compile; generation then reads the whole cache under a mask, because its shapes must not change, and weights are
-packed ahead (freezing).
+packed ahead (freezing). `--bf16` trains under autocast and generates with weights and cache of bf16.
 """
 
 import sys
@@ -14,7 +14,7 @@ from peer import median_ms, peak_rss_mib, serve
 from torch import nn
 
 torch.manual_seed(0)
-COMPILED = "--compile" in sys.argv
+COMPILED, BF16 = "--compile" in sys.argv, "--bf16" in sys.argv
 
 
 class FeedForward(nn.Module):
@@ -134,7 +134,7 @@ class Tts(nn.Module):
     def step(self, x, memories, caches, at, mask):
         """Hidden rows x at position `at` through the decoder; a token of each codebook, sampled from the 80 likeliest."""
         hidden = self.decoder(x, memories, caches, at, mask)[:, -1]
-        z = self.heads(hidden).view(-1, self.c["vocab"]).masked_fill(self.forbidden, -torch.inf)
+        z = self.heads(hidden).float().view(-1, self.c["vocab"]).masked_fill(self.forbidden, -torch.inf)
         top, ids = torch.topk(z / 0.7, min(80, self.c["bos"]))
         # The maximum of p / e with e exponential is a draw from p, without the checks and the sort of torch.multinomial.
         p = torch.softmax(top, -1)
@@ -161,7 +161,9 @@ def training(model, batch):
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        loss(*data).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
+            out = loss(*data)
+        out.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
         optimizer.step()
 
@@ -175,7 +177,10 @@ def generation(model, batch):
     context_codes = torch.randint(0, c["bos"], (1, c["codebooks"], batch["context"]))
     prefix, D = batch["context"] + 2, c["dModel"] // c["heads"]
     T = prefix + frames
-    caches = [torch.zeros(2, R, c["heads"], T, D) for _ in range(c["decoderLayers"])]
+    if BF16:
+        model.bfloat16()
+    dtype = torch.bfloat16 if BF16 else torch.float32
+    caches = [torch.zeros(2, R, c["heads"], T, D, dtype=dtype) for _ in range(c["decoderLayers"])]
     positions = torch.arange(T)
     advance = model.step
     if COMPILED:

@@ -1,7 +1,6 @@
 #include "ops/gemm/gemm.h"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cstring>
 #include <type_traits>
@@ -26,6 +25,8 @@ constexpr int64_t kTasksPerThread = 6;
 constexpr int64_t kTaskTiles = 2;
 /** What is packed of B at once for all tasks; it stays in a third-level cache. */
 constexpr int64_t kPortionBytes = 4 << 20;
+/** Rows of a panel that are packed as f32 before they become bf16. */
+constexpr int64_t kStripRows = 2 * kBf16Step;
 
 template <class T>
 const Kernels<T>& kernels() {
@@ -36,7 +37,33 @@ const Kernels<T>& kernels() {
   return KernelsFor<T>::baseline;
 }
 
+const Bf16Kernels& bf16_kernels() {
+#if defined(__x86_64__)
+  switch (cpu_isa()) {
+    case Isa::amx: return Bf16KernelsFor::amx;
+    case Isa::avx512bf16: return Bf16KernelsFor::avx512bf16;
+    case Isa::avx512: return Bf16KernelsFor::avx512;
+    case Isa::avx2: return Bf16KernelsFor::avx2;
+    case Isa::baseline: break;
+  }
+#endif
+  return Bf16KernelsFor::baseline;
+}
+
+/** Those that multiply T with panels of P. */
+template <class T, class P>
+const Tiles<T, P>& tiles_of() {
+  if constexpr (std::is_same_v<T, P>) return kernels<T>();
+  else return bf16_kernels();
+}
+
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/** How many k a packed block of kc has. */
+template <class P>
+int64_t depth(int64_t kc) {
+  return std::is_same_v<P, Bf16> ? ceil_div(kc, kBf16Step) * kBf16Step : kc;
+}
 
 /** Packed rows of A and packed panels of B; each thread has its own, so gemm() also runs inside a parallel region. */
 template <class T>
@@ -44,6 +71,7 @@ struct Buffers {
   Arena memory;
   T* a = memory.alloc<T>(kMaxTaskRows<T> * kRowStride);
   T* panel = memory.alloc<T>(kBlock * kMaxColumns<T>);
+  T* strip = memory.alloc<T>(kStripRows * kMaxColumns<T>);
 
   /** Room for a portion of B. */
   T* portion() { return portion_ ? portion_ : portion_ = memory.alloc<T>(kPortionBytes / sizeof(T)); }
@@ -75,10 +103,14 @@ void transpose(const Matrix<T>& m, int64_t first, int64_t rows, int64_t padded, 
 }
 
 /** Rows [i, i + rows) and columns [k, k + kc) of A, one after another. */
-template <class T>
+template <class T, class P>
 void pack_rows(const Matrix<T>& A, int64_t i, int64_t rows, int64_t k, int64_t kc, T* out) {
-  if (A.transposed) return transpose(A, k, kc, kc, i, rows, out, kRowStride);
-  for (int64_t r = 0; r < rows; ++r) std::memcpy(out + r * kRowStride, A.row(i + r) + k, kc * sizeof(T));
+  if (A.transposed) transpose(A, k, kc, kc, i, rows, out, kRowStride);
+  for (int64_t r = 0; r < rows; ++r, out += kRowStride) {
+    const T* from = A.transposed ? out : A.row(i + r) + k;
+    if constexpr (std::is_same_v<P, Bf16>) bf16_kernels().round(from, kc, out);
+    else if (from != out) std::memcpy(out, from, kc * sizeof(T));
+  }
 }
 
 /** Rows [k, k + kc) and columns [j, j + n) of B, with zeros up to the panel's width. */
@@ -95,15 +127,29 @@ void pack_panel(const Matrix<T>& B, int64_t k, int64_t kc, int64_t j, int64_t n,
   }
 }
 
-/** Blocks [from, to) of k and panels [begin, end) of B: block after block, panel after panel, each [kc][columns]. */
+void pack_panel(const Matrix<float>& B, int64_t k, int64_t kc, int64_t j, int64_t n, Bf16* out) {
+  const int64_t width = kernels<float>().columns;
+  float* strip = buffers<float>().strip;
+  for (int64_t r = 0; r < kc; r += kStripRows) {
+    const int64_t rows = std::min(kStripRows, kc - r), padded = depth<Bf16>(rows);
+    pack_panel(B, k + r, rows, j, n, strip);
+    std::fill(strip + rows * width, strip + padded * width, 0.f);
+    bf16_kernels().pair(strip, padded / 2, out + r * width);
+  }
+}
+
+/** Blocks [from, to) of k and panels [begin, end) of B: block after block, panel after panel, each [depth][columns]. */
+template <class P>
 struct Portion {
   int64_t from, to, begin, end;
   /** Where block k0 of panel p begins, in rows of a panel. */
-  int64_t row(int64_t k0, int64_t p) const { return (k0 - from) * (end - begin) + (p - begin) * std::min(kBlock, to - k0); }
+  int64_t row(int64_t k0, int64_t p) const {
+    return (k0 - from) * (end - begin) + (p - begin) * depth<P>(std::min(kBlock, to - k0));
+  }
 };
 
-template <class T>
-void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion& of, T* memory) {
+template <class T, class P>
+void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion<P>& of, P* memory) {
   const int64_t width = kernels<T>().columns;
   const int64_t grain = std::max<int64_t>(1, (1 << 18) / (width * std::max<int64_t>(1, of.to - of.from)));
   pool.ranges(of.end - of.begin, grain, [&](int64_t first, int64_t last) {
@@ -135,8 +181,8 @@ struct Part {
   int64_t row_begin, row_end, panel_begin, panel_end;
 };
 
-/** `P`: what packed panels hold, T or the bf16 of f32 weights. */
-template <class T, class P = T>
+/** `P`: what packed operands hold, T or bf16. */
+template <class T, class P>
 struct Product {
   int64_t M, N, K;
   const Matrix<T>& A;
@@ -145,39 +191,34 @@ struct Product {
   T* C;
   int64_t ldc;
   const Epilogue<T>& epilogue;
-  const Kernels<T>& k = kernels<T>();
+  const Tiles<T, P>& k = tiles_of<T, P>();
+  const int64_t columns = kernels<T>().columns;
 
-  int64_t panels() const { return ceil_div(N, k.columns); }
+  int64_t panels() const { return ceil_div(N, columns); }
   void run(Pool& pool) const;
   void run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const;
-  template <class Q>
-  void run_packed(Pool& pool, const Portion& portion, const Q* memory, int64_t row_parts, int64_t column_parts) const;
-  template <class Q>
-  void block(const Part& part, int64_t k0, const Q* packed_block) const;
-  template <class Q>
-  void tiles(int64_t rows, int64_t kc, const T* a, const Q* panel, T* c, int64_t n, bool add) const;
+  void run_packed(Pool& pool, const Portion<P>& portion, const P* memory, int64_t row_parts, int64_t column_parts) const;
+  void block(const Part& part, int64_t k0, const P* packed_block) const;
+  void tiles(int64_t rows, int64_t kc, const T* a, const P* panel, T* c, int64_t n, bool add) const;
 };
 
-/** C[rows, n] (+)= packed A · one panel, in tiles of nearly equal height. */
+/** C[rows, n] (+)= packed A · one panel, in tiles of nearly equal height, or of whole blocks and a rest. */
 template <class T, class P>
-template <class Q>
-void Product<T, P>::tiles(int64_t rows, int64_t kc, const T* a, const Q* panel, T* c, int64_t n, bool add) const {
+void Product<T, P>::tiles(int64_t rows, int64_t kc, const T* a, const P* panel, T* c, int64_t n, bool add) const {
   const int64_t count = ceil_div(rows, k.rows);
-  const Tile<T, Q>* tile;
-  if constexpr (std::is_same_v<T, Q>) tile = k.tile;
-  else tile = k.tile_bf16;
   for (int64_t t = 0; t < count; ++t) {
-    const int64_t begin = rows * t / count, height = rows * (t + 1) / count - begin;
+    const int64_t begin = k.block > 1 ? t * k.rows : rows * t / count;
+    const int64_t height = (k.block > 1 ? std::min<int64_t>(rows, begin + k.rows) : rows * (t + 1) / count) - begin;
     T* out = c + begin * ldc;
-    if (n == k.columns) {
-      tile[height](kc, a + begin * kRowStride, panel, out, ldc, add);
+    if (n == columns && (k.block == 1 || (height % k.block == 0 && !add))) {
+      k.tile[height](kc, a + begin * kRowStride, panel, out, ldc, add);
       continue;
     }
     T edge[kMaxRows * kMaxColumns<T>];
-    tile[height](kc, a + begin * kRowStride, panel, edge, k.columns, false);
+    k.tile[height](kc, a + begin * kRowStride, panel, edge, columns, false);
     for (int64_t i = 0; i < height; ++i)
       for (int64_t j = 0; j < n; ++j) {
-        const T sum = edge[i * k.columns + j];
+        const T sum = edge[i * columns + j];
         out[i * ldc + j] = add ? sum + out[i * ldc + j] : sum;
       }
   }
@@ -185,22 +226,27 @@ void Product<T, P>::tiles(int64_t rows, int64_t kc, const T* a, const Q* panel, 
 
 /** Block k0 of k's share of a part of C. `packed_block` is the part's first panel; where it is null, panels are packed one by one. */
 template <class T, class P>
-template <class Q>
-void Product<T, P>::block(const Part& part, int64_t k0, const Q* packed_block) const {
+void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) const {
   Buffers<T>& buffer = buffers<T>();
-  const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0);
+  const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0), deep = depth<P>(kc);
   const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu || epilogue.pre);
-  pack_rows(A, part.row_begin, rows, k0, kc, buffer.a);
+  pack_rows<T, P>(A, part.row_begin, rows, k0, kc, buffer.a);
+  if (k.enter) k.enter();
   for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {
-    const int64_t j = p * k.columns, n = std::min<int64_t>(k.columns, N - j);
+    const int64_t j = p * columns, n = std::min(columns, N - j);
     T* c = C + part.row_begin * ldc + j;
-    const bool add = k0 > 0 || epilogue.accumulate;
-    if (packed_block) tiles(rows, kc, buffer.a, packed_block + (p - part.panel_begin) * kc * k.columns, c, n, add);
-    else pack_panel(*B, k0, kc, j, n, buffer.panel), tiles(rows, kc, buffer.a, buffer.panel, c, n, add);
+    const P* panel = packed_block + (p - part.panel_begin) * deep * columns;
+    if (!packed_block) {
+      P* memory = reinterpret_cast<P*>(buffer.panel);
+      pack_panel(*B, k0, kc, j, n, memory);
+      panel = memory;
+    }
+    tiles(rows, deep, buffer.a, panel, c, n, k0 > 0 || epilogue.accumulate);
     if (finishing)
       finish(c, ldc, rows, n, epilogue.bias ? epilogue.bias + j : nullptr, epilogue.gelu,
              epilogue.pre ? epilogue.pre + part.row_begin * ldc + j : nullptr);
   }
+  if (k.leave) k.leave();
 }
 
 /** Part i of row_parts times column_parts of C, whose panels are [begin, end). */
@@ -211,25 +257,24 @@ Part part_of(int64_t i, int64_t M, int64_t row_parts, int64_t column_parts, int6
 
 /** A portion of B times all of A; without `memory` each task packs its panels for itself. */
 template <class T, class P>
-template <class Q>
-void Product<T, P>::run_packed(Pool& pool, const Portion& portion, const Q* memory, int64_t row_parts, int64_t column_parts) const {
+void Product<T, P>::run_packed(Pool& pool, const Portion<P>& portion, const P* memory, int64_t row_parts, int64_t column_parts) const {
   const auto& [from, to, begin, end] = portion;
   pool.run(row_parts * column_parts, [&](int64_t i) {
     const Part part = part_of(i, M, row_parts, column_parts, begin, end);
     for (int64_t k0 = from; k0 == from || k0 < to; k0 += kBlock)
-      block(part, k0, memory ? memory + portion.row(k0, part.panel_begin) * k.columns : nullptr);
+      block(part, k0, memory ? memory + portion.row(k0, part.panel_begin) * columns : nullptr);
   });
 }
 
 /** B in portions, each packed once for all tasks. */
 template <class T, class P>
 void Product<T, P>::run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const {
-  const int64_t room = kPortionBytes / (kBlock * k.columns * int64_t{sizeof(T)});
+  const int64_t room = kPortionBytes / (kBlock * columns * int64_t{sizeof(P)});
   const int64_t wide = ceil_div(panels(), ceil_div(panels(), room)), deep = room / wide * kBlock;
-  T* memory = buffers<T>().portion();
+  P* memory = reinterpret_cast<P*>(buffers<T>().portion());
   for (int64_t begin = 0; begin < panels(); begin += wide)
     for (int64_t from = 0; from == 0 || from < K; from += deep) {
-      const Portion portion{from, std::min(from + deep, K), begin, std::min(begin + wide, panels())};
+      const Portion<P> portion{from, std::min(from + deep, K), begin, std::min(begin + wide, panels())};
       pack_portion(pool, *B, N, portion, memory);
       run_packed(pool, portion, memory, row_parts, std::min(column_parts, portion.end - begin));
     }
@@ -254,68 +299,55 @@ void Product<T, P>::run(Pool& pool) const {
   run_packed(pool, {0, K, 0, panels()}, packed, row_parts, column_parts);
 }
 
-template <class T>
-Packed<T> pack_all(Pool& pool, int64_t K, int64_t N, const Matrix<T>& B, T* memory) {
-  pack_portion(pool, B, N, {0, K, 0, ceil_div(N, kernels<T>().columns)}, memory);
-  return {memory, K, N};
+template <class T, class P>
+void pack_all(Pool& pool, int64_t K, int64_t N, const Matrix<T>& B, P* memory) {
+  pack_portion(pool, B, N, Portion<P>{0, K, 0, ceil_div(N, kernels<T>().columns)}, memory);
+}
+
+template <class P, class T>
+void multiply(Pool& pool, int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const Matrix<T>* B, const T* packed, T* C,
+              int64_t ldc, const Epilogue<T>& e) {
+  Product<T, P>{M, N, K, A, B, reinterpret_cast<const P*>(packed), C, ldc, e}.run(pool);
 }
 
 }  // namespace
 
-bool is_bf16(const float* w, int64_t n) {
-  return std::all_of(w, w + n, [](float v) { return (std::bit_cast<uint32_t>(v) & 0xffff) == 0; });
-}
-
-bool bf16_pays(int64_t rows, int64_t weights) {
-  // Weights are widened again for every tile, so a tile has to be mostly empty; smaller matrices come from a cache.
-  constexpr int64_t kLarge = 1 << 17;
-  return 3 * rows <= kernels<float>().rows && weights >= kLarge;
-}
-
-Packed<uint16_t> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, uint16_t* memory) {
-  const int64_t size = packed_size<float>(K, N);
-  ScratchScope scope(ctx.scratch);
-  float* whole = ctx.scratch.alloc<float>(size);
-  pack_all(ctx.pool, K, N, B, whole);
-  ctx.pool.ranges(size, 1 << 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) memory[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(whole[i]) >> 16);
-  });
-  return {memory, K, N};
-}
-
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<float>& A, const Matrix<float>& B, float* C,
           int64_t ldc, const Epilogue<float>& e) {
-  Product<float>{M, N, K, A, &B, nullptr, C, ldc, e}.run(ctx.pool);
+  if (ctx.bf16) multiply<Bf16>(ctx.pool, M, N, K, A, &B, static_cast<const float*>(nullptr), C, ldc, e);
+  else multiply<float>(ctx.pool, M, N, K, A, &B, static_cast<const float*>(nullptr), C, ldc, e);
 }
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<double>& A, const Matrix<double>& B, double* C,
           int64_t ldc, const Epilogue<double>& e) {
-  Product<double>{M, N, K, A, &B, nullptr, C, ldc, e}.run(ctx.pool);
-}
-void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<uint16_t>& B, float* C, int64_t ldc,
-          const Epilogue<float>& e) {
-  Product<float, Bf16>{M, B.N, B.K, A, nullptr, B.data, C, ldc, e}.run(ctx.pool);
+  multiply<double>(ctx.pool, M, N, K, A, &B, static_cast<const double*>(nullptr), C, ldc, e);
 }
 void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B, float* C, int64_t ldc,
           const Epilogue<float>& e) {
-  Product<float>{M, B.N, B.K, A, nullptr, B.data, C, ldc, e}.run(ctx.pool);
+  const Matrix<float>* none = nullptr;
+  if (B.bf16) multiply<Bf16>(ctx.pool, M, B.N, B.K, A, none, B.data, C, ldc, e);
+  else multiply<float>(ctx.pool, M, B.N, B.K, A, none, B.data, C, ldc, e);
 }
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
           const Epilogue<double>& e) {
-  Product<double>{M, B.N, B.K, A, nullptr, B.data, C, ldc, e}.run(ctx.pool);
+  multiply<double>(ctx.pool, M, B.N, B.K, A, static_cast<const Matrix<double>*>(nullptr), B.data, C, ldc, e);
 }
 
 template <class T>
-int64_t packed_size(int64_t K, int64_t N) {
-  return K * ceil_div(N, kernels<T>().columns) * kernels<T>().columns;
+int64_t packed_size(int64_t K, int64_t N, bool bf16) {
+  const int64_t width = ceil_div(N, kernels<T>().columns) * kernels<T>().columns;
+  return bf16 && std::is_same_v<T, float> ? depth<Bf16>(K) / 2 * width : K * width;
 }
-template int64_t packed_size<float>(int64_t, int64_t);
-template int64_t packed_size<double>(int64_t, int64_t);
+template int64_t packed_size<float>(int64_t, int64_t, bool);
+template int64_t packed_size<double>(int64_t, int64_t, bool);
 
 Packed<float> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, float* memory) {
-  return pack_all(ctx.pool, K, N, B, memory);
+  if (ctx.bf16) pack_all(ctx.pool, K, N, B, reinterpret_cast<Bf16*>(memory));
+  else pack_all(ctx.pool, K, N, B, memory);
+  return {memory, K, N, ctx.bf16};
 }
 Packed<double> pack(Context ctx, int64_t K, int64_t N, const Matrix<double>& B, double* memory) {
-  return pack_all(ctx.pool, K, N, B, memory);
+  pack_all(ctx.pool, K, N, B, memory);
+  return {memory, K, N};
 }
 
 }  // namespace a2s

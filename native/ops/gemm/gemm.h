@@ -7,6 +7,9 @@
 // C[i,j] depends on row i of A, column j of B and K alone: it has the same bits for any M and N, any number of threads,
 // any leading dimension, transposed or not, packed or not. Sums run over k in order, in blocks of fixed length; AVX2 and
 // AVX-512 agree to the bit, the baseline, which has no fused multiply-add, does not.
+//
+// Where the context says bf16, operands of f32 are rounded to it while they are packed, which takes the processor's own bf16
+// products where it has them; all else holds, but that bits differ between processors.
 #pragma once
 #include "core/op.h"
 
@@ -45,25 +48,17 @@ template <class T>
 struct Packed {
   const T* data = nullptr;
   int64_t K = 0, N = 0;
+  bool bf16 = false;  // two in an element
 };
 
-/** Elements of memory, aligned to 64 bytes, that pack() fills. */
+/** Elements of memory, aligned to 64 bytes, that pack() fills in a context with or without bf16. */
 template <class T>
-int64_t packed_size(int64_t K, int64_t N);
+int64_t packed_size(int64_t K, int64_t N, bool bf16 = false);
 
 Packed<float> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, float* memory);
 Packed<double> pack(Context ctx, int64_t K, int64_t N, const Matrix<double>& B, double* memory);
 
-/** Whether every weight is a bfloat16, the upper half of an f32: then packing it as one loses nothing. */
-bool is_bf16(const float* w, int64_t n);
-/** Whether reading that many weights as bf16 saves more than widening them costs, for so many rows of A. */
-bool bf16_pays(int64_t rows, int64_t weights);
-/** Packs the upper halves: half the memory to read, the same bits as of weights packed whole where is_bf16() holds. */
-Packed<uint16_t> pack(Context ctx, int64_t K, int64_t N, const Matrix<float>& B, uint16_t* memory);
-
-/** C[M,N] = A[M,K] · B. */
-void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<uint16_t>& B, float* C, int64_t ldc,
-          const Epilogue<float>& e = {});
+/** C[M,N] = A[M,K] · B, in bf16 where B is. */
 void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B, float* C, int64_t ldc,
           const Epilogue<float>& e = {});
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,

@@ -2,6 +2,7 @@
 // generates code here is `static`: a copy shared between translation units would run AVX-512 on a CPU without it.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 namespace a2s::gemm_detail {
 
@@ -13,26 +14,42 @@ using Bf16 = uint16_t;
 constexpr int64_t kBlock = 768;
 /** Elements from one row of packed A to the next; a multiple of 4 KiB would make the rows compete for one cache set. */
 constexpr int64_t kRowStride = kBlock + 16;
-/** The largest tile: 12 rows and two vectors of 64 bytes. */
-constexpr int kMaxRows = 12;
+/** Packed operands of bf16 are filled with zeros to a multiple of so many k: what a matrix unit takes at once. */
+constexpr int64_t kBf16Step = 32;
+/** The largest tile: so many rows, and two vectors of 64 bytes. */
+constexpr int kMaxRows = 32;
 template <class T>
 constexpr int kMaxColumns = 128 / sizeof(T);
 
+/** P: what a panel of B holds. */
 template <class T, class P>
-using Tile = void (*)(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool add);
+struct Tiles {
+  /** Of the largest tile. */
+  int rows = 0;
+  /** 1, or a tile writes whole blocks of so many rows, reads so many of A, and cannot add. */
+  int block = 1;
+  /** tile[r]: C[r, columns] = or += A · panel, for r in 1 .. rows. */
+  void (*tile[kMaxRows + 1])(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool add) = {};
+  /** Before and after a thread's calls of tiles, where they need it. */
+  void (*enter)() = nullptr, (*leave)() = nullptr;
+};
 
 /** The kernels of one instruction set. A panel of B is [kc][columns], a row of A is kc elements. */
 template <class T>
-struct Kernels {
-  int rows, columns, lanes;
-  /** tile[r]: C[r, columns] = or += A · panel, for r in 1 .. rows. */
-  Tile<T, T> tile[kMaxRows + 1];
-  /** The same for panels of bf16; none for f64. */
-  Tile<T, Bf16> tile_bf16[kMaxRows + 1];
+struct Kernels : Tiles<T, T> {
+  int columns = 0, lanes = 0;
   /** `rows` rows of a panel, which lie `step` apart in `from`. */
-  void (*copy)(const T* from, int64_t step, int64_t rows, T* out);
+  void (*copy)(const T* from, int64_t step, int64_t rows, T* out) = nullptr;
   /** out[j * ld + i] = rows[i][j] for i < lanes and j < n. */
-  void (*transpose)(const T* const* rows, int64_t n, T* out, int64_t ld);
+  void (*transpose)(const T* const* rows, int64_t n, T* out, int64_t ld) = nullptr;
+};
+
+/** Those for operands rounded to bf16, summed in f32. A panel is [kc / 2][columns][2], for as many columns as in f32. */
+struct Bf16Kernels : Tiles<float, Bf16> {
+  /** A row of packed A from n elements, zeros after them; `out` may be `from`. It holds bf16, or f32 that are no more than that. */
+  void (*round)(const float* from, int64_t n, float* out) = nullptr;
+  /** `pairs` double rows of a panel from twice as many rows of f32. */
+  void (*pair)(const float* from, int64_t pairs, Bf16* out) = nullptr;
 };
 
 template <class T, int kBytes>
@@ -40,48 +57,32 @@ struct Vector {
   typedef T type __attribute__((vector_size(kBytes), aligned(alignof(T)), may_alias));
 };
 
-/** A vector of a panel, widened. */
-template <class T, int kBytes>
-static inline __attribute__((always_inline)) typename Vector<T, kBytes>::type load(const T* from) {
-  return *reinterpret_cast<const typename Vector<T, kBytes>::type*>(from);
-}
-template <class T, int kBytes>
-static inline __attribute__((always_inline)) typename Vector<T, kBytes>::type load(const Bf16* from) {
-  using Bits = typename Vector<uint32_t, kBytes>::type;
-  const Bits bits = __builtin_convertvector(*reinterpret_cast<const typename Vector<Bf16, kBytes / 2>::type*>(from), Bits) << 16;
-  return reinterpret_cast<typename Vector<T, kBytes>::type>(bits);
-}
-
 /** Panels are read in memory order: fetched into the second-level cache this far ahead of their use, then into the
  *  first. Only the second-level distance hides main memory, and fetching that far into the first would flood it. */
 constexpr int64_t kFarBytes = 8192, kNearBytes = 1024;
 /** C is fetched this many steps before it is needed: earlier, and the panel would push it out again. */
 constexpr int64_t kLate = 32;
 
-template <class T, class P, int kBytes, int kRows>
+/** A tile of kRows rows and two vectors. `Step` adds `size` k at a time to the sums, which are `a_step` elements of a row of A. */
+template <class Step, class T, class P, int kBytes, int kRows>
 static void tile(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool add) {
   using V = typename Vector<T, kBytes>::type;
   constexpr int kLanes = kBytes / sizeof(T);
-  V sum[kRows][2] = {};
+  typedef T Register __attribute__((vector_size(kBytes)));  // sums of V, which may lie anywhere, would be kept in memory
+  Register sum[kRows][2] = {};
   int64_t k = 0;
   for (int64_t end = kc > kLate ? kc - kLate : kc;; end = kc) {
 #pragma GCC unroll 4
-    for (; k < end; ++k) {
+    for (; k < end; k += Step::size) {
       const char* at = reinterpret_cast<const char*>(panel);
 #pragma GCC unroll 2
-      for (int line = 0; line < 2 * kLanes * int(sizeof(P)); line += 64) {
+      for (int line = 0; line < 2 * kBytes; line += 64) {
         __builtin_prefetch(at + kFarBytes + line, 0, 2);
         __builtin_prefetch(at + kNearBytes + line);
       }
-      const V b0 = load<T, kBytes>(panel), b1 = load<T, kBytes>(panel + kLanes);
-#pragma GCC unroll 12
-      for (int i = 0; i < kRows; ++i) {
-        const T x = a[i * kRowStride];
-        sum[i][0] += x * b0;
-        sum[i][1] += x * b1;
-      }
-      ++a;
-      panel += 2 * kLanes;
+      Step::run(a, panel, sum);
+      a += Step::a_step;
+      panel += 2 * kBytes / sizeof(P);
     }
     if (end == kc) break;
 #pragma GCC unroll 12
@@ -95,6 +96,77 @@ static void tile(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool
     V* out = reinterpret_cast<V*>(c + i * ldc);
     if (add) sum[i][0] += out[0], sum[i][1] += out[1];
     out[0] = sum[i][0], out[1] = sum[i][1];
+  }
+}
+
+struct PlainStep {
+  static constexpr int size = 1, a_step = 1;
+  template <class V, int kRows, class T>
+  static inline __attribute__((always_inline)) void run(const T* a, const T* panel, V (&sum)[kRows][2]) {
+    const auto* b = reinterpret_cast<const typename Vector<T, sizeof(V)>::type*>(panel);
+    const V b0 = b[0], b1 = b[1];
+#pragma GCC unroll 12
+    for (int i = 0; i < kRows; ++i) {
+      const T x = a[i * kRowStride];
+      sum[i][0] += x * b0;
+      sum[i][1] += x * b1;
+    }
+  }
+};
+
+/** bf16 without instructions for it: rows of A are f32, and the pairs of a panel are widened. */
+struct WideningStep {
+  static constexpr int size = 2, a_step = 2;
+  template <class V, int kRows>
+  static inline __attribute__((always_inline)) void run(const float* a, const Bf16* panel, V (&sum)[kRows][2]) {
+    using Bits = typename Vector<uint32_t, sizeof(V)>::type;
+    const Bits* from = reinterpret_cast<const Bits*>(panel);
+#pragma GCC unroll 2
+    for (int odd = 0; odd < 2; ++odd) {
+      const V b0 = (V)(odd ? from[0] & 0xffff0000u : from[0] << 16), b1 = (V)(odd ? from[1] & 0xffff0000u : from[1] << 16);
+#pragma GCC unroll 12
+      for (int i = 0; i < kRows; ++i) {
+        const float x = a[i * kRowStride + odd];
+        sum[i][0] += x * b0;
+        sum[i][1] += x * b1;
+      }
+    }
+  }
+};
+
+/** The nearest bf16 of each f32, ties to even, in the upper half of its bits; the lower half is not cleared. NaN stays NaN. */
+template <class Bits>
+static inline __attribute__((always_inline)) Bits rounded(Bits x) {
+  return (x & 0x7fffffffu) > 0x7f800000u ? x | 0x400000u : x + 0x7fffu + ((x >> 16) & 1u);
+}
+
+template <int kBytes, bool kPairs>
+static void round_row(const float* from, int64_t n, float* out) {
+  using Bits = typename Vector<uint32_t, kBytes>::type;
+  constexpr int kLanes = kBytes / 4;
+  auto* halves = reinterpret_cast<Bf16*>(out);
+  for (int64_t i = 0; i < n; i += kBf16Step) {
+    float rest[kBf16Step] = {};
+    const float* x = from + i;
+    if (n - i < kBf16Step) x = rest, __builtin_memcpy(rest, from + i, (n - i) * sizeof(float));
+#pragma GCC unroll 8
+    for (int j = 0; j < kBf16Step; j += kLanes) {
+      const Bits bits = rounded(*reinterpret_cast<const Bits*>(x + j));
+      using Halves = typename Vector<Bf16, kBytes / 2>::type;
+      if constexpr (kPairs) *reinterpret_cast<Halves*>(halves + i + j) = __builtin_convertvector(bits >> 16, Halves);
+      else *reinterpret_cast<Bits*>(out + i + j) = bits & 0xffff0000u;
+    }
+  }
+}
+
+template <int kBytes>
+static void pair_rows(const float* from, int64_t pairs, Bf16* out) {
+  using Bits = typename Vector<uint32_t, kBytes>::type;
+  for (; pairs > 0; --pairs, from += kBytes, out += kBytes) {
+    const Bits* row = reinterpret_cast<const Bits*>(from);
+    Bits* to = reinterpret_cast<Bits*>(out);
+    to[0] = (rounded(row[0]) >> 16) | (rounded(row[2]) & 0xffff0000u);
+    to[1] = (rounded(row[1]) >> 16) | (rounded(row[3]) & 0xffff0000u);
   }
 }
 
@@ -153,19 +225,29 @@ static void transpose(const T* const* rows, int64_t n, T* out, int64_t ld) {
     for (int i = 0; i < kLanes; ++i) out[j * ld + i] = rows[i][j];
 }
 
-template <class T, int kBytes, int kRows>
-static constexpr void add_tiles(Kernels<T>& k) {
-  k.tile[kRows] = tile<T, T, kBytes, kRows>;
-  if constexpr (sizeof(T) == 4) k.tile_bf16[kRows] = tile<T, Bf16, kBytes, kRows>;
-  if constexpr (kRows > 1) add_tiles<T, kBytes, kRows - 1>(k);
+/** Calls add(std::integral_constant<int, r>) for r from kRows down to 1. */
+template <int kRows, class F>
+static constexpr void each_height(F&& add) {
+  add(std::integral_constant<int, kRows>{});
+  if constexpr (kRows > 1) each_height<kRows - 1>(add);
 }
 
 /** Kernels on vectors of kBytes, with tiles of kRows rows and two vectors: kRows * 2 + 3 registers. */
 template <class T, int kBytes, int kRows>
 static constexpr Kernels<T> make_kernels() {
-  constexpr int kLanes = kBytes / sizeof(T);
-  Kernels<T> k{kRows, 2 * kLanes, kLanes, {}, {}, copy<T, kBytes>, transpose<T, kBytes>};
-  add_tiles<T, kBytes, kRows>(k);
+  Kernels<T> k;
+  k.rows = kRows, k.lanes = kBytes / sizeof(T), k.columns = 2 * k.lanes;
+  k.copy = copy<T, kBytes>, k.transpose = transpose<T, kBytes>;
+  each_height<kRows>([&](auto rows) { k.tile[rows] = tile<PlainStep, T, T, kBytes, rows>; });
+  return k;
+}
+
+template <class Step, int kBytes, int kRows>
+static constexpr Bf16Kernels make_bf16_kernels() {
+  Bf16Kernels k;
+  k.rows = kRows;
+  k.round = round_row<kBytes, Step::a_step != Step::size>, k.pair = pair_rows<kBytes>;
+  each_height<kRows>([&](auto rows) { k.tile[rows] = tile<Step, float, Bf16, kBytes, rows>; });
   return k;
 }
 
@@ -173,6 +255,9 @@ static constexpr Kernels<T> make_kernels() {
 template <class T>
 struct KernelsFor {
   static const Kernels<T> baseline, avx2, avx512;
+};
+struct Bf16KernelsFor {
+  static const Bf16Kernels baseline, avx2, avx512, avx512bf16, amx;
 };
 
 }  // namespace a2s::gemm_detail

@@ -49,16 +49,21 @@ template <class T>
 class RowsByBlock {
  public:
   RowsByBlock(const Call& c, const T* rows, int64_t count, int64_t C)
-      : count_(count), C_(C), room_(packed_size<T>(kHeadRows, C)), memory_(c.scratch<T>((count + kHeadRows - 1) / kHeadRows * room_)) {
+      : count_(count),
+        C_(C),
+        room_(packed_size<T>(kHeadRows, C, c.ctx.bf16)),
+        bf16_(c.ctx.bf16),
+        memory_(c.scratch<T>((count + kHeadRows - 1) / kHeadRows * room_)) {
     for (int64_t begin = 0; begin < count; begin += kHeadRows)
       pack(c.ctx, block(begin).K, C, {rows + begin * C, C}, memory_ + begin / kHeadRows * room_);
   }
   Packed<T> block(int64_t begin) const {
-    return {memory_ + begin / kHeadRows * room_, std::min(kHeadRows, count_ - begin), C_};
+    return {memory_ + begin / kHeadRows * room_, std::min(kHeadRows, count_ - begin), C_, bf16_};
   }
 
  private:
   int64_t count_, C_, room_;
+  bool bf16_;
   T* memory_;
 };
 
@@ -72,8 +77,8 @@ class Head {
         ctx_(c.ctx),
         all_w_(c.in[w_arg].as<T>()),
         all_b_(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr),
-        memory_(c.scratch<T>(packed_size<T>(C, V))),
-        back_memory_(gradient ? c.scratch<T>(packed_size<T>(V, C)) : nullptr) {}
+        memory_(c.scratch<T>(packed_size<T>(C, V, c.ctx.bf16))),
+        back_memory_(gradient ? c.scratch<T>(packed_size<T>(V, C, c.ctx.bf16)) : nullptr) {}
 
   void select(int64_t k) {
     const T* w = all_w_ + k * V * C;

@@ -43,7 +43,7 @@ export function synthesizeCommand(): Command {
     )
     .option('--context-frames <frames>', 'codec frames of the voice prompt', atLeast(1, true), 20)
     .option('--max-frames <frames>', 'longest speech; default 300, or what the model has room for', atLeast(8, true))
-    .option('--bf16', 'round the weights to bfloat16: faster where the model is large', false)
+    .option('--bf16', 'multiply in bfloat16: faster where the processor does, or the model is large', false)
     .action(synthesize);
 }
 
@@ -59,9 +59,8 @@ const atLeast = (least: number, whole = false) => {
 async function synthesize(options: SynthesizeOptions): Promise<void> {
   const { model: modelFolder, codec: codecFolder, voice: voicePath, out } = options;
   const tokens = encodeIpa(await ipaOf(options));
-  const [model, codec] = await Promise.all([loadTts(modelFolder), loadCodec(codecFolder)]);
+  const [model, codec] = await Promise.all([loadTts(modelFolder, { bf16: options.bf16 }), loadCodec(codecFolder)]);
   requireSameCodes(model.config, codec.config, modelFolder);
-  if (options.bf16) await model.roundToBf16();
   const { sampleRate } = codec.config;
   const recording = await readWav(voicePath);
   const samples =

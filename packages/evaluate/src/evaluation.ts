@@ -27,7 +27,7 @@ export const evaluation = z.strictObject({
   seeds: z.array(z.int().min(0)).min(1).default([1, 2, 3]).describe('Of the sampler; each text is said under each.'),
   temperature: z.number().min(0).default(0.7),
   guidance: z.number().min(1).default(1).describe('1: off.'),
-  bf16: z.boolean().default(false).describe('Whether the weights are rounded to bfloat16.'),
+  bf16: z.boolean().default(false).describe('Whether the model multiplies in bfloat16.'),
   minFrames: z.int().min(0).default(4),
   maxFrames: z.int().min(8).default(130),
   contextFrames: z.int().min(1).default(20),
@@ -52,9 +52,8 @@ export async function runEvaluation(
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<Record<string, Record<string, EvaluationResult>>> {
   const codec = await loadCodec(settings.codec);
-  const model = settings.model === undefined ? undefined : await loadTts(settings.model);
+  const model = settings.model === undefined ? undefined : await loadTts(settings.model, { bf16: settings.bf16 });
   if (model) requireSameCodes(model.config, codec.config, settings.model!);
-  if (settings.bf16) await model?.roundToBf16();
   const panel = await openPanel(settings.judges);
   const { temperature, guidance, minFrames, seeds, maxFrames } = settings;
   const withSummary = (items: ItemScore[]) => ({ summary: summarise(items), items });

@@ -21,6 +21,14 @@ export const loopFields = {
   checkpointEvery: z.int().min(0).default(200).describe('Updates between checkpoints; 0: only at the end.'),
 };
 
+/** How a text-to-codes model computes, for loadTts. */
+export const arithmeticFields = {
+  bf16: z
+    .boolean()
+    .default(false)
+    .describe('Matrix products in bfloat16, sums and weights in f32: faster where the processor has such products.'),
+};
+
 /** A disturbance of training that begins at some update. */
 export const shareFrom = z
   .strictObject({

@@ -12,7 +12,7 @@ import { type Candidate, type PreferencePairs, preferencePairs } from '@align2sp
 import { batchTensors, disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
-import { loopFields } from './config.js';
+import { arithmeticFields, loopFields } from './config.js';
 import { JudgedRewards, rewardSetting } from './judged-rewards.js';
 import { Phases, type Stage } from './loop.js';
 import { Progress } from './progress.js';
@@ -44,6 +44,7 @@ export const dpoTraining = z.strictObject({
   minFrames: z.int().min(0).default(4),
   temperature: z.number().positive().default(0.7),
   validationItems: z.int().min(1).default(48),
+  ...arithmeticFields,
   ...loopFields,
 });
 
@@ -67,7 +68,7 @@ interface Pair {
 
 /** Direct preference optimisation on pairs of the model's own samples, made once before the first update. */
 export async function dpoStage(config: DpoTraining): Promise<Stage> {
-  const [model, codec] = await Promise.all([loadTts(config.init), loadCodec(config.codec)]);
+  const [model, codec] = await Promise.all([loadTts(config.init, { bf16: config.bf16 }), loadCodec(config.codec)]);
   requireSameCodes(model.config, codec.config, config.init);
   const { beta1, beta2, weightDecay, seed } = config;
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });

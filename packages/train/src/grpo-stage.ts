@@ -6,7 +6,7 @@ import { type AdvantageStats, type Advantages, type AlarmMetrics, type AlarmStat
 import { disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
-import { loopFields } from './config.js';
+import { arithmeticFields, loopFields } from './config.js';
 import { JudgedRewards, rewardSetting } from './judged-rewards.js';
 import { Phases, type Stage } from './loop.js';
 import { PromptPool } from './prompt-pool.js';
@@ -69,6 +69,7 @@ export const grpoTraining = z.strictObject({
     .describe('From the second iteration on; relative to the probability when it was drawn; 0: never.'),
   entropyWeight: z.number().min(0).default(0),
   validationItems: z.int().min(1).default(48),
+  ...arithmeticFields,
   ...loopFields,
 });
 
@@ -80,7 +81,7 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
     const expected = 'standardise-each, as a reward credits frames';
     throw new ConfigError({ where: 'grpo', what: 'combine', expected, got: config.combine });
   }
-  const [model, codec] = await Promise.all([loadTts(config.init), loadCodec(config.codec)]);
+  const [model, codec] = await Promise.all([loadTts(config.init, { bf16: config.bf16 }), loadCodec(config.codec)]);
   requireSameCodes(model.config, codec.config, config.init);
   const { beta1, beta2, weightDecay } = config;
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });

@@ -14,7 +14,7 @@ import {
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
 import { codedCorpus, requireManifests } from './coded-corpus.js';
-import { loopFields, shareAt, shareFrom } from './config.js';
+import { arithmeticFields, loopFields, shareAt, shareFrom } from './config.js';
 import type { Stage } from './loop.js';
 import { type Metrics, prefixed } from './run.js';
 
@@ -53,6 +53,7 @@ export const supervisedTraining = z.strictObject({
     })
     .prefault({}),
   validationItems: z.int().min(1).default(60).describe('Utterances of each validation manifest.'),
+  ...arithmeticFields,
   ...loopFields,
 });
 
@@ -134,12 +135,14 @@ async function requireLanguages({ selectBy, validation }: SupervisedTraining): P
   throw new ConfigError({ where: 'configuration', what: 'selectBy', expected, got: missing });
 }
 
-async function startingModel({ init, model, seed }: SupervisedTraining): Promise<Tts> {
+async function startingModel({ init, model, seed, bf16 }: SupervisedTraining): Promise<Tts> {
   if ((init === undefined) === (model === undefined)) {
     const got = init === undefined ? 'neither' : 'both';
     throw new ConfigError({ where: 'configuration', what: 'init, model', expected: 'one of the two', got });
   }
-  return init === undefined ? Tts.create(parseConfig(ttsConfig, model, 'model'), { seed }) : loadTts(init);
+  return init === undefined
+    ? Tts.create(parseConfig(ttsConfig, model, 'model'), { seed, bf16 })
+    : loadTts(init, { bf16 });
 }
 
 async function loadEach(manifests: readonly string[], codec: string): Promise<CodedUtterance[][]> {

@@ -18,10 +18,15 @@ export interface Sample {
   truncated: boolean;
 }
 
-/** A text-to-codes model from its model folder. @throws CheckpointError or ConfigError naming what is wrong with it. */
-export async function loadTts(folder: string): Promise<Tts> {
+/**
+ * A text-to-codes model from its model folder.
+ *
+ * @param bf16 As Tts.create has it.
+ * @throws CheckpointError or ConfigError naming what is wrong with it.
+ */
+export async function loadTts(folder: string, { bf16 = false } = {}): Promise<Tts> {
   const { config, tensors } = await readModelFolder(folder, 'tts', ttsConfig);
-  const model = await Tts.create(config, { seed: null });
+  const model = await Tts.create(config, { seed: null, bf16 });
   await model.load(tensors);
   return model;
 }
