@@ -40,12 +40,12 @@ std::vector<Shape> shapes() {
     for (int64_t M : {1, 12, 96})
       for (bool cold : {false, true}) all.push_back({"NT", M, square.N, square.K, packed, cold, true});
     all.push_back({"NT", 2048, 3072, 768, packed, false, true});
-    all.push_back({"NT", 2048, 768, 3072, packed, false, true});
-    all.push_back({"NN", 2048, 768, 768, packed, false, true});
-    all.push_back({"NT", 2048, 512, 128, packed, false, true});
   }
-  all.push_back({"TN", 3072, 768, 2048, false, false, true});
-  all.push_back({"TN", 512, 128, 2048, false, false, true});
+  for (auto [N, K] : {Size{1536, 384}, Size{512, 128}}) {
+    all.push_back({"NT", 2048, N, K, false, false, true});
+    all.push_back({"NN", 2048, K, N, false, false, true});
+    all.push_back({"TN", N, K, 2048, false, false, true});
+  }
   return all;
 }
 

@@ -67,7 +67,8 @@ def gemm(i, a):
         return lambda: x.T @ w[0]
     if a.form == "NN":
         return lambda: x @ w[0]
-    if a.packed:  # oneDNN's packed weights: faster here than MKL's, packed or not
+    if a.packed and (not a.bf16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        # oneDNN's packed weights: faster here than MKL's, packed or not
         w = [torch.ops.mkldnn._reorder_linear_weight(m, a.M) for m in w]
         return lambda: torch.ops.mkldnn._linear_pointwise(x, w[next(turn)], None, "none", [], "")
     return lambda: F.linear(x, w[next(turn)])

@@ -281,7 +281,7 @@ void Product<T, P>::run_packing(Pool& pool, int64_t row_parts, int64_t column_pa
 }
 
 /** Cuts C into tasks. Each packs its rows of A, and its panels of B unless they are packed: so where several tasks share them, B is packed
- *  once before and rows are cut rather than columns; else there are as few row ranges as the buffers allow. */
+ *  once before and rows are cut rather than columns; else columns are, unless A is too large for one task's buffer. */
 template <class T, class P>
 void Product<T, P>::run(Pool& pool) const {
   assert(ldc >= N);
@@ -294,7 +294,7 @@ void Product<T, P>::run(Pool& pool) const {
     const int64_t row_parts = std::max(least, std::min(wanted, M / (kTaskTiles * k.rows)));
     if (row_parts > 1) return run_packing(pool, row_parts, std::min(ceil_div(wanted, row_parts), panels()));
   }
-  const int64_t column_parts = std::min(ceil_div(wanted, least), panels());
+  const int64_t column_parts = least > 1 ? 1 : std::min(wanted, panels());
   const int64_t row_parts = std::clamp(ceil_div(wanted, column_parts), least, ceil_div(M, k.rows));
   run_packed(pool, {0, K, 0, panels()}, packed, row_parts, column_parts);
 }
