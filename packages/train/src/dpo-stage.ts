@@ -1,20 +1,15 @@
+import { join } from 'node:path';
 import { loadCodec } from '@align2speak/codec';
-import {
-  type Codes,
-  DataError,
-  randomIndex,
-  randomOrder,
-  requireSameCodes,
-  unstackCodes,
-} from '@align2speak/contracts';
+import { DataError, randomIndex, randomOrder, requireSameCodes, unstackCodes } from '@align2speak/contracts';
 import { type Codec, Optimizer, ops, type Sampling, Tensor, type Tts, type TtsBatch } from '@align2speak/native';
-import { type Candidate, type PreferencePairs, preferencePairs } from '@align2speak/rl';
+import { type PreferencePairs, preferencePairs } from '@align2speak/rl';
 import { batchTensors, disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
 import { arithmeticFields, loopFields } from './config.js';
+import { type Drawn, type JudgedGroup, JudgedGroups } from './judged-groups.js';
 import { JudgedRewards, rewardSetting } from './judged-rewards.js';
-import { Phases, type Stage } from './loop.js';
+import { Interrupted, Phases, type Stage } from './loop.js';
 import { Progress } from './progress.js';
 import { PromptPool } from './prompt-pool.js';
 import { type RolloutPrompt, rollOut } from './rollouts.js';
@@ -50,12 +45,6 @@ export const dpoTraining = z.strictObject({
 
 export type DpoTraining = z.infer<typeof dpoTraining>;
 
-/** What a rollout drew, its ending frame included. */
-interface Drawn {
-  codes: Codes;
-  end: Int32Array;
-}
-
 /** Two samples of a prompt, the better first, with what the reference model thinks of each. */
 interface Pair {
   prompt: RolloutPrompt;
@@ -74,12 +63,18 @@ export async function dpoStage(config: DpoTraining): Promise<Stage> {
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
   const judges = await JudgedRewards.open(config.rewards, codec.config.sampleRate);
   const pool = await judges.closeOnFailure(PromptPool.open(config));
-  // The same pairs on resume: they follow from the configuration and the initial weights, which the model still has here.
-  const { pairs, counts } = await judges.closeOnFailure(makePairs({ model, codec, judges, config }, pool));
+  let pairs: Pair[] = [];
+  let counts: Record<string, number> = {};
   return {
     name: 'dpo',
     model,
     optimizer,
+    async prepare(folder, signal) {
+      const judged = await JudgedGroups.open(join(folder, 'groups.jsonl'), config);
+      await judgeGroups({ model, codec, judges, config, pool }, judged, signal);
+      if (signal.received) throw new Interrupted(folder, 'what was judged is');
+      ({ pairs, counts } = await makePairs({ model, config, pool }, judged.groups));
+    },
     async step(step, phases) {
       const epoch = Math.floor((step * config.pairs) / pairs.length);
       const order = randomOrder(pairs.length, seed, 7, epoch);
@@ -113,71 +108,85 @@ export async function dpoStage(config: DpoTraining): Promise<Stage> {
   };
 }
 
-interface Maker {
-  model: Tts;
-  codec: Codec;
-  judges: JudgedRewards;
-  config: DpoTraining;
-}
-
 const samplingOf = ({ temperature, minFrames }: DpoTraining): Sampling => ({ temperature, minFrames });
 
 /** Prompts that are rolled out and judged together. */
 const promptsAtOnce = 4;
 
-async function makePairs(
-  { model, codec, judges, config }: Maker,
-  pool: PromptPool,
-): Promise<{ pairs: Pair[]; counts: Record<string, number> }> {
-  const { groupSize, seed } = config;
-  const groups: { prompt: RolloutPrompt; candidates: Candidate[]; drawn: Drawn[] }[] = [];
-  const progress = new Progress('pairs', config.pairPrompts);
-  for (let begin = 0; begin < config.pairPrompts; begin += promptsAtOnce) {
-    const count = Math.min(promptsAtOnce, config.pairPrompts - begin);
-    const prompts = await Promise.all(Array.from({ length: count }, (_, i) => pool.prompt(seed, 5, begin + i)));
-    const settings = {
-      group: groupSize,
-      seed: randomIndex(2 ** 48, seed, 6, begin),
-      sampling: samplingOf(config),
-      maxFrames: config.maxFrames,
-    };
-    const rolled = await rollOut({ model, codec }, prompts, settings, new Phases());
-    const references = prompts.flatMap(({ reference }) => new Array(groupSize).fill(reference));
-    const { values } = await judges.score(rolled.wavs, references);
-    const { codes, endTokens } = rolled.batch;
-    const ends = (await endTokens!.toArray()) as Int32Array;
-    const codebooks = codes.shape[1]!;
-    const drawn = unstackCodes((await codes.toArray()) as Int32Array, codes.shape, rolled.frames).map((each, i) => ({
-      codes: each,
-      end: ends.slice(i * codebooks, (i + 1) * codebooks),
-    }));
-    disposeTensors(rolled.batch, rolled);
-    prompts.forEach((prompt, p) => {
-      const own = drawn.slice(p * groupSize, (p + 1) * groupSize);
-      const candidates = own.map((_, g) => {
-        const i = p * groupSize + g;
-        const cut = rolled.truncated[i] === 1;
-        return {
-          // A sample that was cut off has no end to learn: it cannot be part of a pair.
-          cer: cut ? Number.NaN : values.cer![i]!,
-          ssim: values.ssim![i]!,
-          durationSec: rolled.wavs[i]!.length / codec.config.sampleRate,
-        };
-      });
-      groups.push({ prompt, candidates, drawn: own });
-    });
-    progress.show(begin + count);
+interface Maker {
+  model: Tts;
+  codec: Codec;
+  judges: JudgedRewards;
+  config: DpoTraining;
+  pool: PromptPool;
+}
+
+const promptOf = ({ config, pool }: Pick<Maker, 'config' | 'pool'>, i: number) => pool.prompt(config.seed, 5, i);
+
+/** Rolls out and judges the prompts that are still missing, until a signal. */
+async function judgeGroups(maker: Maker, judged: JudgedGroups, signal: { received: boolean }): Promise<void> {
+  const { pairPrompts } = maker.config;
+  const progress = new Progress('groups', pairPrompts, judged.groups.length);
+  while (judged.groups.length < pairPrompts && !signal.received) {
+    const begin = judged.groups.length;
+    await judged.append(await judgeChunk(maker, begin, Math.min(promptsAtOnce, pairPrompts - begin)));
+    progress.show(judged.groups.length);
   }
   progress.end();
+}
+
+async function judgeChunk(maker: Maker, begin: number, count: number): Promise<JudgedGroup[]> {
+  const { model, codec, judges, config } = maker;
+  const { groupSize, seed } = config;
+  const prompts = await Promise.all(Array.from({ length: count }, (_, i) => promptOf(maker, begin + i)));
+  const settings = {
+    group: groupSize,
+    seed: randomIndex(2 ** 48, seed, 6, begin),
+    sampling: samplingOf(config),
+    maxFrames: config.maxFrames,
+  };
+  const rolled = await rollOut({ model, codec }, prompts, settings, new Phases());
+  const references = prompts.flatMap(({ reference }) => new Array(groupSize).fill(reference));
+  const { values } = await judges.score(rolled.wavs, references);
+  const { codes, endTokens } = rolled.batch;
+  const ends = (await endTokens!.toArray()) as Int32Array;
+  const codebooks = codes.shape[1]!;
+  const drawn = unstackCodes((await codes.toArray()) as Int32Array, codes.shape, rolled.frames).map((each, i) => ({
+    codes: each,
+    end: ends.slice(i * codebooks, (i + 1) * codebooks),
+  }));
+  disposeTensors(rolled.batch, rolled);
+  return prompts.map((_, p) => {
+    const first = p * groupSize;
+    const candidates = Array.from({ length: groupSize }, (_, g) => ({
+      // A sample that was cut off has no end to learn: it cannot be part of a pair.
+      cer: rolled.truncated[first + g] === 1 ? Number.NaN : values.cer![first + g]!,
+      ssim: values.ssim![first + g]!,
+      durationSec: rolled.wavs[first + g]!.length / codec.config.sampleRate,
+    }));
+    const paired = preferencePairs([candidates], config).pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+    return { candidates, drawn: new Map(paired.map((g) => [g, drawn[first + g]!])) };
+  });
+}
+
+/** Pairs of all groups, with what the model, before its first update, thinks of them. */
+async function makePairs(
+  maker: Pick<Maker, 'model' | 'config' | 'pool'>,
+  groups: readonly JudgedGroup[],
+): Promise<{ pairs: Pair[]; counts: Record<string, number> }> {
+  const { model, config } = maker;
   const found = preferencePairs(
     groups.map(({ candidates }) => candidates),
     config,
   );
-  const pairs = found.pairs.map(({ group, chosen, rejected, chosenReward, rejectedReward }) => {
-    const { prompt, drawn } = groups[group]!;
-    const gap = chosenReward - rejectedReward;
-    return { prompt, chosen: drawn[chosen]!, rejected: drawn[rejected]!, rewardGap: gap, reference: [0, 0] } as Pair;
-  });
+  const pairs = await Promise.all(
+    found.pairs.map(async ({ group, chosen, rejected, chosenReward, rejectedReward }): Promise<Pair> => {
+      const { drawn } = groups[group]!;
+      const rewardGap = chosenReward - rejectedReward;
+      const prompt = await promptOf(maker, group);
+      return { prompt, chosen: drawn.get(chosen)!, rejected: drawn.get(rejected)!, rewardGap, reference: [0, 0] };
+    }),
+  );
   requirePairs(pairs, found);
   for (let begin = 0; begin < pairs.length; begin += config.pairs)
     await addReference(model, pairs.slice(begin, begin + config.pairs));

@@ -16,37 +16,42 @@ import type { Stage } from './loop.js';
 import { prefixed } from './run.js';
 
 /** Configuration of `align2speak judge train`. */
-export const judgeTraining = z.strictObject({
-  kind: z
-    .enum(['recogniser', 'speaker', 'quality'])
-    .describe('Hears IPA, tells voices apart, or estimates how damaged speech is.'),
-  codec: z.string().describe('Folder of the codec whose sound the judge must know.'),
-  train: z.array(z.string()).min(1).describe('Manifests to learn from.'),
-  validation: z.array(z.string()).min(1).describe('Manifests to measure on.'),
-  model: z
-    .record(z.string(), z.unknown())
-    .default({})
-    .describe('Sizes, as of judgeConfig; the head follows from kind.'),
-  embedding: z.int().min(2).default(64).describe('Width of a speaker embedding.'),
-  items: z.int().min(1).default(32).describe('Utterances of one update.'),
-  resynthesised: z.number().min(0).max(1).default(0.7).describe('Share that is heard through the codec.'),
-  noisy: z.number().min(0).max(1).default(0.3).describe('Share with white noise at 10 to 40 dB.'),
-  speeds: z
-    .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
-    .refine(([least, greatest]) => least <= greatest, 'expected the lower bound first')
-    .default([1, 1])
-    .describe(
-      'Played faster by a factor from here to there: pitches and vocal tracts beyond those recorded. Not for speaker nets, whose labels would be wrong.',
-    ),
-  equaliserDb: z
-    .number()
-    .min(0)
-    .max(20)
-    .default(0)
-    .describe('Each of three random bands is louder or softer by up to so much.'),
-  cropSec: z.number().positive().optional().describe('Longest stretch of an utterance that is heard; absent: all.'),
-  ...loopFields,
-});
+export const judgeTraining = z
+  .strictObject({
+    kind: z
+      .enum(['recogniser', 'speaker', 'quality'])
+      .describe('Hears IPA, tells voices apart, or estimates how damaged speech is.'),
+    codec: z.string().describe('Folder of the codec whose sound the judge must know.'),
+    train: z.array(z.string()).min(1).describe('Manifests to learn from.'),
+    validation: z.array(z.string()).min(1).describe('Manifests to measure on.'),
+    model: z
+      .record(z.string(), z.unknown())
+      .default({})
+      .describe('Sizes, as of judgeConfig; the head follows from kind.'),
+    embedding: z.int().min(2).default(64).describe('Width of a speaker embedding.'),
+    items: z.int().min(1).default(32).describe('Utterances of one update.'),
+    resynthesised: z.number().min(0).max(1).default(0.7).describe('Share that is heard through the codec.'),
+    noisy: z.number().min(0).max(1).default(0.3).describe('Share with white noise at 10 to 40 dB.'),
+    speeds: z
+      .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
+      .refine(([least, greatest]) => least <= greatest, 'expected the lower bound first')
+      .default([1, 1])
+      .describe(
+        'Played faster by a factor from here to there: pitches and vocal tracts beyond those recorded. Not for speaker nets.',
+      ),
+    equaliserDb: z
+      .number()
+      .min(0)
+      .max(20)
+      .default(0)
+      .describe('Each of three random bands is louder or softer by up to so much.'),
+    cropSec: z.number().positive().optional().describe('Longest stretch of an utterance that is heard; absent: all.'),
+    ...loopFields,
+  })
+  .refine(({ kind, speeds: [least, greatest] }) => kind !== 'speaker' || (least === 1 && greatest === 1), {
+    path: ['speeds'],
+    error: "expected [1, 1] for a speaker net: a faster voice would bear another's label",
+  });
 
 export type JudgeTraining = z.infer<typeof judgeTraining>;
 

@@ -11,6 +11,11 @@ export interface Stage {
   readonly model: Model;
   readonly optimizer: Optimizer;
   /**
+   * What takes long and has to be there before the first update, with the weights that the model begins with. Keeps what it makes in
+   * the run's folder, and throws {@link Interrupted} soon after a signal.
+   */
+  prepare?(folder: string, signal: { readonly received: boolean }): Promise<void>;
+  /**
    * Gradients of update `step` (0 is the first). `skip`: nothing was learnt, the weights stay.
    *
    * @param logged whether its metrics will be written down: the time for what only a reader wants
@@ -33,10 +38,10 @@ export interface Stage {
   close?(): Promise<void>;
 }
 
-/** A run that ended because of SIGINT or SIGTERM, with a checkpoint written. */
+/** A run that ended because of SIGINT or SIGTERM, with a checkpoint written, or what else was `kept`. */
 export class Interrupted extends Error {
-  constructor(folder: string) {
-    super(`interrupted: a checkpoint is in ${folder}; --resume continues`);
+  constructor(folder: string, kept = 'a checkpoint is') {
+    super(`interrupted: ${kept} in ${folder}; --resume continues`);
     this.name = 'Interrupted';
   }
 }
@@ -73,6 +78,22 @@ const maxNonFinite = 10;
  * @throws DataError when gradients stay without finite values; CheckpointError on a damaged checkpoint.
  */
 export async function runStage(stage: Stage, run: Run, config: LoopConfig, from?: string): Promise<void> {
+  const signal = listenForSignals();
+  try {
+    await stage.prepare?.(run.folder, signal);
+    await runUpdates(stage, run, config, { signal, from });
+  } finally {
+    signal.close();
+    await run.close();
+  }
+}
+
+async function runUpdates(
+  stage: Stage,
+  run: Run,
+  config: LoopConfig,
+  { signal, from }: { signal: { readonly received: boolean }; from: string | undefined },
+): Promise<void> {
   let best = Number.POSITIVE_INFINITY;
   let first = 0;
   const found = await run.checkpoints.load(stage.model, stage.optimizer, from);
@@ -104,7 +125,6 @@ export async function runStage(stage: Stage, run: Run, config: LoopConfig, from?
       await stage.save(run.path('best'));
     }
   };
-  const signal = listenForSignals();
   const progress = new Progress(stage.name, config.steps, first);
   const phases = new Phases();
   let nonFinite = 0;
@@ -139,9 +159,7 @@ export async function runStage(stage: Stage, run: Run, config: LoopConfig, from?
     }
     await stage.save(run.path('last'));
   } finally {
-    signal.close();
     progress.end();
-    await run.close();
   }
 }
 
@@ -161,7 +179,7 @@ function listenForSignals() {
   const listener = () => {
     state.received = true;
     state.close();
-    console.error('\nsignal received: finishing this update, then writing a checkpoint (once more to quit now)');
+    console.error('\nsignal received: finishing what is under way and keeping it (once more to quit now)');
   };
   state.close = () => {
     process.off('SIGINT', listener);

@@ -66,8 +66,8 @@ export async function train(name: StageName, { config: file, set = [], out, resu
   await writeWhole(join(out, 'config.yaml'), stringify(config));
   const from = typeof resume === 'string' ? resume : undefined;
   const found = await run.checkpoints.verify(from);
-  if (resume !== false && !found) console.error(`${out}: no checkpoint to resume from: the run begins anew`);
-  // Complete: nothing is left to do, and what a stage prepares, such as pairs, may take minutes.
+  if (resume !== false && !found) console.error(`${out}: no checkpoint to resume from: updates begin anew`);
+  // Complete: a stage that opens may take minutes, to no end.
   if (found?.step === loop.steps && existsSync(join(out, 'last'))) return run.rewind(found.step);
   const opened = await open(config);
   try {

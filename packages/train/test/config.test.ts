@@ -115,6 +115,13 @@ it.each(Object.keys(stages) as StageName[])('%s has a JSON Schema of every field
   expect(additionalProperties).toBe(false);
 });
 
+it('other speeds are refused for a speaker net, and taken for a recogniser', async () => {
+  const settings = ['codec=c', 'train=[t]', 'validation=[v]', 'steps=1', 'lr=1e-3', 'speeds=[0.9, 1.1]'];
+  const load = (kind: string) => loadConfig(stages.judge.schema, undefined, [...settings, `kind=${kind}`]);
+  await expect(load('speaker')).rejects.toThrow(/speeds: expected \[1, 1\] for a speaker net/);
+  expect(await load('recogniser')).toMatchObject({ speeds: [0.9, 1.1] });
+});
+
 describe('a stage refuses what cannot work before it encodes any speech', () => {
   let project: Project;
   beforeAll(async () => {

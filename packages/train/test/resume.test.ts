@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { randomIndex } from '@align2speak/contracts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -90,6 +90,37 @@ describe.each(['finetune', 'grpo'] as const)('%s in a process that is stopped at
     },
     240_000,
   );
+});
+
+describe('dpo that is stopped while it judges groups', () => {
+  it('keeps them, and goes on after the last to the same bits', async () => {
+    const config = writeConfig(project, { ...settingsOf('dpo'), pairPrompts: 10 });
+    const whole = project.path('dpo-groups-whole');
+    await runQuietly('dpo', { config, out: whole });
+    const out = project.path('dpo-groups');
+    await expect(runUntil(0, 'dpo', { config, out })).rejects.toThrow(
+      `interrupted: what was judged is in ${out}; --resume continues`,
+    );
+    const text = readFileSync(`${whole}/groups.jsonl`, 'utf8');
+    const [head, four, eight, ten] = text.split('\n') as [string, string, string, string];
+    expect([four, eight, ten].map((line) => JSON.parse(line).length)).toEqual([4, 4, 2]);
+    writeFileSync(`${out}/groups.jsonl`, `${head}\n${four}\n${eight.slice(0, 200)}`);
+    await runQuietly('dpo', { config, out, resume: true });
+    expect(readFileSync(`${out}/groups.jsonl`, 'utf8')).toBe(text);
+    expect(resultOf(out)).toEqual(resultOf(whole));
+  });
+
+  it('judges anew under another configuration', async () => {
+    const out = project.path('dpo-other');
+    const run = (more: object) => {
+      const config = writeConfig(project, { ...settingsOf('dpo'), ...more });
+      return runQuietly('dpo', { config, out, resume: true });
+    };
+    mkdirSync(out);
+    writeFileSync(`${out}/groups.jsonl`, '{"stage":"another"}\n[]\n');
+    await run({});
+    expect(readFileSync(`${out}/groups.jsonl`, 'utf8')).not.toContain('another');
+  });
 });
 
 describe.each(['codec', 'dpo', 'finetune', 'grpo'] as const)('%s', (name) => {
