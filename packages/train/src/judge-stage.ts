@@ -34,7 +34,7 @@ export const judgeTraining = z
     noisy: z.number().min(0).max(1).default(0.3).describe('Share with white noise at 10 to 40 dB.'),
     speeds: z
       .tuple([z.number().min(0.5).max(2), z.number().min(0.5).max(2)])
-      .refine(([least, greatest]) => least <= greatest, 'expected the lower bound first')
+      .refine(([least, greatest]) => least <= greatest, { params: { expected: 'the lower bound first' } })
       .default([1, 1])
       .describe(
         'Played faster by a factor from here to there: pitches and vocal tracts beyond those recorded. Not for speaker nets.',
@@ -48,9 +48,11 @@ export const judgeTraining = z
     cropSec: z.number().positive().optional().describe('Longest stretch of an utterance that is heard; absent: all.'),
     ...loopFields,
   })
-  .refine(({ kind, speeds: [least, greatest] }) => kind !== 'speaker' || (least === 1 && greatest === 1), {
-    path: ['speeds'],
-    error: "expected [1, 1] for a speaker net: a faster voice would bear another's label",
+  .superRefine(({ kind, speeds }, { addIssue }) => {
+    const [least, greatest] = speeds;
+    if (kind !== 'speaker' || (least === 1 && greatest === 1)) return;
+    const expected = "[1, 1] for a speaker net, as a faster voice would bear another's label";
+    addIssue({ code: 'custom', path: ['speeds'], input: speeds, params: { expected } });
   });
 
 export type JudgeTraining = z.infer<typeof judgeTraining>;

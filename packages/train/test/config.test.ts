@@ -116,10 +116,16 @@ it.each(Object.keys(stages) as StageName[])('%s has a JSON Schema of every field
 });
 
 it('other speeds are refused for a speaker net, and taken for a recogniser', async () => {
-  const settings = ['codec=c', 'train=[t]', 'validation=[v]', 'steps=1', 'lr=1e-3', 'speeds=[0.9, 1.1]'];
-  const load = (kind: string) => loadConfig(stages.judge.schema, undefined, [...settings, `kind=${kind}`]);
-  await expect(load('speaker')).rejects.toThrow(/speeds: expected \[1, 1\] for a speaker net/);
-  expect(await load('recogniser')).toMatchObject({ speeds: [0.9, 1.1] });
+  const settings = ['codec=c', 'train=[t]', 'validation=[v]', 'steps=1', 'lr=1e-3'];
+  const load = (kind: string, speeds: string) =>
+    loadConfig(stages.judge.schema, undefined, [...settings, `kind=${kind}`, `speeds=${speeds}`]);
+  await expect(load('speaker', '[0.9, 1.1]')).rejects.toThrow(
+    /speeds: expected \[1, 1\] for a speaker net, .*, got \[0\.9,1\.1\]/,
+  );
+  await expect(load('recogniser', '[1.1, 0.9]')).rejects.toThrow(
+    /speeds: expected the lower bound first, got \[1\.1,0\.9\]/,
+  );
+  expect(await load('recogniser', '[0.9, 1.1]')).toMatchObject({ speeds: [0.9, 1.1] });
 });
 
 describe('a stage refuses what cannot work before it encodes any speech', () => {
