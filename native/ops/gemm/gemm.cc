@@ -235,12 +235,9 @@ void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) c
   for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {
     const int64_t j = p * columns, n = std::min(columns, N - j);
     T* c = C + part.row_begin * ldc + j;
-    const P* panel = packed_block + (p - part.panel_begin) * deep * columns;
-    if (!packed_block) {
-      P* memory = reinterpret_cast<P*>(buffer.panel);
-      pack_panel(*B, k0, kc, j, n, memory);
-      panel = memory;
-    }
+    P* own = reinterpret_cast<P*>(buffer.panel);
+    if (!packed_block) pack_panel(*B, k0, kc, j, n, own);
+    const P* panel = packed_block ? packed_block + (p - part.panel_begin) * deep * columns : own;
     tiles(rows, deep, buffer.a, panel, c, n, k0 > 0 || epilogue.accumulate);
     if (finishing)
       finish(c, ldc, rows, n, epilogue.bias ? epilogue.bias + j : nullptr, epilogue.gelu,
@@ -304,9 +301,10 @@ void pack_all(Pool& pool, int64_t K, int64_t N, const Matrix<T>& B, P* memory) {
   pack_portion(pool, B, N, Portion<P>{0, K, 0, ceil_div(N, kernels<T>().columns)}, memory);
 }
 
+/** With B, or else with what it was packed to. */
 template <class P, class T>
-void multiply(Pool& pool, int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const Matrix<T>* B, const T* packed, T* C,
-              int64_t ldc, const Epilogue<T>& e) {
+void multiply(Pool& pool, int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const std::type_identity_t<Matrix<T>>* B,
+              const std::type_identity_t<T>* packed, T* C, int64_t ldc, const Epilogue<T>& e) {
   Product<T, P>{M, N, K, A, B, reinterpret_cast<const P*>(packed), C, ldc, e}.run(pool);
 }
 
@@ -314,22 +312,21 @@ void multiply(Pool& pool, int64_t M, int64_t N, int64_t K, const Matrix<T>& A, c
 
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<float>& A, const Matrix<float>& B, float* C,
           int64_t ldc, const Epilogue<float>& e) {
-  if (ctx.bf16) multiply<Bf16>(ctx.pool, M, N, K, A, &B, static_cast<const float*>(nullptr), C, ldc, e);
-  else multiply<float>(ctx.pool, M, N, K, A, &B, static_cast<const float*>(nullptr), C, ldc, e);
+  if (ctx.bf16) multiply<Bf16>(ctx.pool, M, N, K, A, &B, nullptr, C, ldc, e);
+  else multiply<float>(ctx.pool, M, N, K, A, &B, nullptr, C, ldc, e);
 }
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<double>& A, const Matrix<double>& B, double* C,
           int64_t ldc, const Epilogue<double>& e) {
-  multiply<double>(ctx.pool, M, N, K, A, &B, static_cast<const double*>(nullptr), C, ldc, e);
+  multiply<double>(ctx.pool, M, N, K, A, &B, nullptr, C, ldc, e);
 }
 void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B, float* C, int64_t ldc,
           const Epilogue<float>& e) {
-  const Matrix<float>* none = nullptr;
-  if (B.bf16) multiply<Bf16>(ctx.pool, M, B.N, B.K, A, none, B.data, C, ldc, e);
-  else multiply<float>(ctx.pool, M, B.N, B.K, A, none, B.data, C, ldc, e);
+  if (B.bf16) multiply<Bf16>(ctx.pool, M, B.N, B.K, A, nullptr, B.data, C, ldc, e);
+  else multiply<float>(ctx.pool, M, B.N, B.K, A, nullptr, B.data, C, ldc, e);
 }
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
           const Epilogue<double>& e) {
-  multiply<double>(ctx.pool, M, B.N, B.K, A, static_cast<const Matrix<double>*>(nullptr), B.data, C, ldc, e);
+  multiply<double>(ctx.pool, M, B.N, B.K, A, nullptr, B.data, C, ldc, e);
 }
 
 template <class T>
