@@ -33,7 +33,11 @@ function processor() {
     item('memory', `${gib.toFixed(1)} GiB`),
     item('avx2 + fma', has('avx2', 'fma'), 'faster kernels; without it the baseline ones run'),
     item('avx512', has('avx512f', 'avx512bw', 'avx512dq', 'avx512vl'), 'wider kernels'),
-    item('bf16', has('amx_bf16') ?? has('avx512_bf16'), 'processor products in bfloat16; without them bf16: true only saves memory'),
+    item(
+      'bf16',
+      has('amx_bf16') ?? has('avx512_bf16'),
+      'processor products in bfloat16; without them bf16: true only saves memory',
+    ),
   ];
 }
 
