@@ -1,8 +1,6 @@
 #include "napi/params.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <unordered_map>
 
 #include "napi/task.h"

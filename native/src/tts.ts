@@ -22,8 +22,8 @@ export interface GenerateOptions extends CallOptions {
 
 export interface TtsCreateOptions extends CreateOptions {
   /**
-   * Matrix products round their operands to bfloat16 and sum in f32; parameters, and all between products, stay f32. Processors
-   * with such products (AVX512-BF16, AMX) do them at twice to sixteen times the rate.
+   * Matrix products round their operands to bfloat16 and sum in f32; parameters, and all between products, stay f32. Faster where
+   * the processor has such products (AMX; AVX512-BF16 of AMD), and where a few samples wait for large weights.
    */
   bf16?: boolean | undefined;
 }

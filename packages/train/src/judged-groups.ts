@@ -1,5 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises';
-import { type Codes, writeWhole } from '@align2speak/contracts';
+import { type Codes, DataError, writeWhole } from '@align2speak/contracts';
 import type { Candidate } from '@align2speak/rl';
 
 /** What a rollout drew, its ending frame included. */
@@ -24,18 +24,35 @@ export class JudgedGroups {
     this.groups = groups;
   }
 
-  /** Those of the whole lines of the file; none where it was made under another configuration. */
+  /**
+   * Those of the whole lines of the file; none where it was made under another configuration.
+   *
+   * @throws DataError naming a line that cannot be read, and the way out.
+   */
   static async open(path: string, config: unknown): Promise<JudgedGroups> {
     const text = await readFile(path, 'utf8').catch(() => '');
     const head = JSON.stringify(config);
     const [first, ...lines] = text.split('\n').slice(0, -1);
     const kept = first === head ? lines : [];
+    const groups = kept.flatMap((line, i) => {
+      try {
+        return parse(line);
+      } catch (cause) {
+        const hint = 'delete the file: its groups are judged again';
+        const what = `line ${i + 2}`;
+        throw new DataError({ where: path, what, expected: 'judged groups', got: 'what cannot be read', hint, cause });
+      }
+    });
     await writeWhole(path, [head, ...kept].map((line) => `${line}\n`).join(''));
-    return new JudgedGroups(path, kept.flatMap(parse));
+    return new JudgedGroups(path, groups);
   }
 
+  /** @throws DataError where the disk refuses. */
   async append(groups: readonly JudgedGroup[]): Promise<void> {
-    await appendFile(this.#path, `${JSON.stringify(groups.map(plain))}\n`, { flush: true });
+    const line = `${JSON.stringify(groups.map(plain))}\n`;
+    await appendFile(this.#path, line, { flush: true }).catch((cause) => {
+      throw new DataError({ where: this.#path, what: 'file', expected: 'to be written', got: cause.code, cause });
+    });
     this.groups.push(...groups);
   }
 }

@@ -108,6 +108,13 @@ describe('dpo that is stopped while it judges groups', () => {
     await runQuietly('dpo', { config, out, resume: true });
     expect(readFileSync(`${out}/groups.jsonl`, 'utf8')).toBe(text);
     expect(resultOf(out)).toEqual(resultOf(whole));
+
+    const damaged = project.path('dpo-groups-damaged');
+    mkdirSync(damaged);
+    writeFileSync(`${damaged}/groups.jsonl`, `${head}\n${four}\n${eight.slice(0, 200)}\n`);
+    await expect(runQuietly('dpo', { config, out: damaged })).rejects.toThrow(
+      /groups\.jsonl: line 3: expected judged groups, got what cannot be read\nhint: delete the file/,
+    );
   });
 
   it('judges anew under another configuration', async () => {
