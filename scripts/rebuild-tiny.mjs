@@ -49,11 +49,14 @@ function align2speak(args) {
 
 /** The corpus with speech for judges. The demo's is the same without it, and keeps what was made of it. */
 function synthesiseCorpus() {
-  if (existsSync('corpus/judges')) return;
+  if (existsSync('corpus/invented')) return;
   rmSync('corpus.new', { recursive: true, force: true });
   align2speak(['data', 'synth', '--out', 'corpus.new', '--judges']);
   if (!existsSync('corpus')) return renameSync('corpus.new', 'corpus');
-  renameSync('corpus.new/judges', 'corpus/judges');
+  for (const split of ['judges', 'invented']) {
+    rmSync(join('corpus', split), { recursive: true, force: true });
+    renameSync(join('corpus.new', split), join('corpus', split));
+  }
   renameSync('corpus.new/corpus.json', 'corpus/corpus.json');
   rmSync('corpus.new', { recursive: true });
 }

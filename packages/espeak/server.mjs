@@ -40,7 +40,11 @@ function speakAloud(text) {
   };
 }
 
-function answer({ id, voice, text, speak = false, rate = 175, pitch = 50 }) {
+/** espeak-ng looks for voice variants here whenever a voice is set. */
+const variants = '/usr/share/espeak-ng-data/voices/!v';
+
+function answer({ id, voice, variant, text, speak = false, rate = 175, pitch = 50 }) {
+  if (variant !== undefined) wasm.FS.writeFile(`${variants}/${voice.split('+')[1]}`, variant);
   if (espeak.set_voice(voice) !== 0) return { id, error: `voice: expected an espeak-ng language, got ${voice}` };
   espeak.set_rate(rate);
   espeak.set_pitch(pitch);

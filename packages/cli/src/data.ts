@@ -13,7 +13,7 @@ export function dataCommand(): Command {
     .option('--scale <x>', 'factor of every size (1: 285 minutes to train on)', Number, 1)
     .option('--source <codes>', 'languages of pretraining', list, ['en', 'de', 'nl', 'es', 'fr', 'it'])
     .option('--target <codes>', 'languages to adapt to', list, ['pt', 'pl', 'hi'])
-    .option('--judges', 'also invented words in 240 voices, to train judges on', false)
+    .option('--judges', 'also invented words in other voices and in invented ones, to train judges on', false)
     .option('--workers <n>', 'manifests made at once', Number, 2)
     .action(async (options) => {
       const { manifests } = await synthesizeCorpus({ ...options, onProgress: progressPrinter() });

@@ -2,7 +2,7 @@ import type { Grammar } from './languages/grammar.js';
 import type { CounterRandom } from './random.js';
 
 /** The part of a corpus that a sentence is for; it decides the words. */
-export type Split = 'train' | 'judges' | 'validation' | 'test';
+export type Split = 'train' | 'judges' | 'invented' | 'validation' | 'test';
 
 /** Share of the training sentences that contain pseudo-words. */
 const pseudoShare = 0.3;
@@ -19,10 +19,10 @@ interface Slot {
  * Random sentences of a language.
  *
  * Sentences for training have only seen words and, in 30 % of them, pseudo-words (the first half of one word and the
- * second half of another), for phonemes in more contexts. Half of the sentences for judges have words of every list, those
- * held out from training too, because judges may know what models must not; the other half have invented words alone, so
- * that judges hear sounds too. In those for validation and for test at least half of the
- * words come from lists that occur in no other split.
+ * second half of another), for phonemes in more contexts. Half of the sentences for judges (`judges`, and `invented`, whose
+ * voices are too) have words of every list, those held out from training as well, because judges may know what models must not;
+ * the other half have invented words alone, so that judges hear sounds too. In those for validation and for test at least half
+ * of the words come from lists that occur in no other split.
  */
 export class SentenceMaker {
   readonly #slots: ReadonlyMap<string, Slot>;
@@ -47,7 +47,7 @@ export class SentenceMaker {
 
   /** One sentence, a pure function of the random numbers. */
   sentence(split: Split, random: CounterRandom): string {
-    if (split === 'judges') return this.#sentenceForJudges(random);
+    if (split === 'judges' || split === 'invented') return this.#sentenceForJudges(random);
     const phrase = random.pick(this.#phrases);
     const places = random.shuffled([...phrase.keys()].filter((i) => slotName(phrase[i]!) !== undefined));
     const held = split === 'train' ? 0 : Math.ceil(phrase.length / 2);

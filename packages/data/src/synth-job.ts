@@ -7,7 +7,7 @@ import { type Prompt, type Utterance, writeManifest, writePrompts } from './mani
 import { CounterRandom } from './random.js';
 import { SentenceMaker, type Split } from './sentences.js';
 import { frameSamples, type SpeechRequest, sampleRate, speak } from './speech.js';
-import { voicesOf } from './voices.js';
+import { inventedVoice, type SyntheticVoice, voicesOf } from './voices.js';
 
 /** Utterances outside are dropped: too short to judge, or too long for a small model. */
 const durationSec = { least: 1, most: 3.5 };
@@ -119,14 +119,19 @@ async function record(job: SynthJob, { espeak, phonemizer, texts, onSpeech, sign
   return utterances;
 }
 
-/** Each voice speaks once before any speaks again. */
-function requestOf({ seed, split, lang }: SynthJob, take: number, text: string): SpeechRequest {
-  const voices = voicesOf(split);
-  const round = new CounterRandom(seed, split, lang, 'voices', Math.floor(take / voices.length));
-  const voice = round.shuffled(voices)[take % voices.length]!;
+function requestOf(job: SynthJob, take: number, text: string): SpeechRequest {
+  const { seed, split, lang } = job;
   const { slowest, fastest } = rates;
   const rate = slowest + (fastest - slowest) * new CounterRandom(seed, split, lang, 'rate', take).next();
-  return { text, lang, voice, rate };
+  return { text, lang, voice: voiceOf(job, take), rate };
+}
+
+/** Each voice speaks once before any speaks again; an invented one speaks once. */
+function voiceOf({ seed, split, lang }: SynthJob, take: number): SyntheticVoice {
+  if (split === 'invented') return inventedVoice(take);
+  const voices = voicesOf(split);
+  const round = new CounterRandom(seed, split, lang, 'voices', Math.floor(take / voices.length));
+  return round.shuffled(voices)[take % voices.length]!;
 }
 
 function firstSeconds(utterances: readonly Utterance[], seconds: number): Utterance[] {

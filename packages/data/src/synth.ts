@@ -13,6 +13,7 @@ const sizes = {
   sourceSeconds: 25 * 60,
   targetSeconds: 45 * 60,
   judgeSeconds: 40 * 60,
+  inventedSeconds: 80 * 60,
   smallSeconds: 10 * 60,
   prompts: 2000,
   validation: 60,
@@ -40,7 +41,10 @@ export interface SynthOptions {
   source?: readonly string[];
   /** Languages to adapt to: 45 minutes each, a paired subset of 10 and 2 000 prompts. Default pt, pl, hi. */
   target?: readonly string[];
-  /** Also 40 minutes of invented words in each language, in 240 voices, to train judges on; default false. */
+  /**
+   * Also speech to train judges on: 40 minutes of invented words in each language, in 240 voices, and 80 more in each target
+   * language, every utterance in an invented voice of its own. Default false.
+   */
   judges?: boolean;
   /** Manifests made at once; without effect on the bytes. Default 2. */
   workers?: number;
@@ -70,10 +74,10 @@ export async function synthesizeCorpus(settings: SynthOptions): Promise<CorpusSu
   const { source = ['en', 'de', 'nl', 'es', 'fr', 'it'], target = ['pt', 'pl', 'hi'], judges = false } = settings;
   const options = { seed, scale, source: [...source], target: [...target], judges };
   checkOptions(options, workers);
-  const finished = await openFolder(out, options);
+  const jobs = jobsOf(out, options);
+  const finished = await openFolder(out, options, jobs);
   if (finished) return finished;
 
-  const jobs = jobsOf(out, options);
   const totalSec = jobs.reduce((sum, job) => sum + secondsOf(job), 0);
   let madeSec = 0;
   const onSpeech = (seconds: number) => {
@@ -139,10 +143,14 @@ function checkOptions({ seed, scale, source, target }: CorpusSummary['options'],
 
 /** Marks a folder as ours before the corpus is complete. */
 const unfinished = 'corpus.unfinished';
-const splits = ['train', 'judges', 'validation', 'test'] as const;
+const splits = ['train', 'judges', 'invented', 'validation', 'test'] as const;
 
 /** The corpus that stands in the folder, or nothing once the folder is ready for one. */
-async function openFolder(out: string, options: CorpusSummary['options']): Promise<CorpusSummary | undefined> {
+async function openFolder(
+  out: string,
+  options: CorpusSummary['options'],
+  jobs: readonly SynthJob[],
+): Promise<CorpusSummary | undefined> {
   await mkdir(out, { recursive: true });
   const refuse = (expected: string, got: string) => {
     throw new ConfigError({
@@ -155,7 +163,11 @@ async function openFolder(out: string, options: CorpusSummary['options']): Promi
   };
   if (existsSync(join(out, 'corpus.json'))) {
     const found = JSON.parse(await readFile(join(out, 'corpus.json'), 'utf8')) as CorpusSummary;
-    if (found.version === version && isDeepStrictEqual(found.options, options)) return found;
+    const missing = jobs
+      .map(({ split, lang }) => `${split}/${lang}.jsonl`)
+      .filter((name) => !found.manifests.some(({ manifest }) => manifest === name));
+    if (found.version === version && isDeepStrictEqual(found.options, options) && missing.length === 0) return found;
+    if (missing.length > 0) refuse(`a corpus with ${missing.join(', ')}`, 'one without');
     refuse(JSON.stringify(options), `a corpus of ${JSON.stringify(found.options)}, version ${found.version}`);
   }
   if (!existsSync(join(out, unfinished)) && (await readdir(out)).length > 0)
@@ -184,6 +196,8 @@ function jobsOf(out: string, { seed, scale, source, target, judges }: CorpusSumm
       : { out, seed, split: 'train', lang, until: { seconds: sizes.sourceSeconds * scale } };
     const own: SynthJob[] = [train, held('validation'), held('test')];
     if (judges) own.push({ out, seed, split: 'judges', lang, until: { seconds: sizes.judgeSeconds * scale } });
+    if (judges && target.includes(lang))
+      own.push({ out, seed, split: 'invented', lang, until: { seconds: sizes.inventedSeconds * scale } });
     return own;
   });
 }

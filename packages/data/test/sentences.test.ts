@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { grammars } from '../src/languages/index.js';
 import { CounterRandom } from '../src/random.js';
 import { SentenceMaker, type Split } from '../src/sentences.js';
-import { voicesOf } from '../src/voices.js';
+import { inventedVoice, voicesOf } from '../src/voices.js';
 
 const wordsOf = (text: string) => text.toLowerCase().match(/[\p{L}\p{M}]+/gu) ?? [];
 const lists = (lang: string) => Object.values(grammars[lang]!.words);
@@ -66,5 +66,17 @@ it('voices: 60, 8 and 12, with names of their own and no variant in two splits',
   for (const { pitch, scale } of parts.flat()) {
     expect(pitch).toSatisfy((value: number) => Number.isInteger(value) && value >= 0 && value <= 99);
     expect(scale).toSatisfy((value: number) => value >= 0.85 && value <= 1.18);
+  }
+});
+
+it('invents as many voices as are asked for, each by its number alone', () => {
+  const made = Array.from({ length: 300 }, (_, i) => inventedVoice(i));
+  expect(new Set(made.map(({ definition }) => definition)).size).toBe(300);
+  expect(inventedVoice(17)).toEqual(made[17]);
+  for (const { id, variant, definition } of made) {
+    expect(variant).toBe(id);
+    expect(definition).toMatch(
+      new RegExp(`^language variant\\nname ${id}\\npitch \\d+ \\d+\\n(formant \\d \\d+ \\d+ \\d+\\n){9}`),
+    );
   }
 });

@@ -118,6 +118,25 @@ describe('making it again', () => {
   });
 });
 
+it('makes speech for judges, an invented voice for every utterance, the same each time', async () => {
+  const settings = { scale: 0.002, source: [], target: ['hi'], judges: true };
+  const [first, second] = [join(root, 'judges-1'), join(root, 'judges-2')];
+  const { manifests, ...rest } = await synthesizeCorpus({ out: first, ...settings });
+  const names = manifests.map(({ manifest }) => manifest);
+  expect(names.filter((name) => /judges|invented/.test(name))).toEqual(['judges/hi.jsonl', 'invented/hi.jsonl']);
+  const spoken = await readManifest(join(first, 'invented/hi.jsonl'));
+  expect(spoken.length).toBeGreaterThan(3);
+  expect(new Set(spoken.map(({ speaker }) => speaker)).size).toBe(spoken.length);
+  await synthesizeCorpus({ out: second, ...settings });
+  expect(digests(second)).toEqual(digests(first));
+
+  const without = manifests.filter(({ manifest }) => manifest !== 'invented/hi.jsonl');
+  writeFileSync(join(first, 'corpus.json'), JSON.stringify({ ...rest, manifests: without }));
+  await expect(synthesizeCorpus({ out: first, ...settings })).rejects.toThrow(
+    /expected a corpus with invented\/hi\.jsonl/,
+  );
+});
+
 it.each<[string, Partial<SynthOptions>, RegExp]>([
   ['an unknown language', { target: ['xx'] }, /language: expected one of de, .*'xx'/],
   ['a language twice', { source: ['hi'] }, /languages: expected each once/],
