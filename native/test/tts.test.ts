@@ -355,10 +355,11 @@ describe('generation', () => {
   });
 
   it.each([
-    ['parallel', 'f32'],
-    ['local', 'f32'],
-    ['local', 'bf16'],
-  ] as const)('samples what scoring scores: %s heads, %s products', async (heads, products) => {
+    ['parallel', 'f32', 4],
+    ['local', 'f32', 4],
+    // Sums of another order may round an operand to the other side (decision 13).
+    ['local', 'bf16', 1],
+  ] as const)('samples what scoring scores: %s heads, %s products, to %i digits', async (heads, products, digits) => {
     const { tts, batch } = await model({}, { bf16: products === 'bf16' });
     const settings = { ...sampling, guidance: 1.5 };
     const rolled = await tts.generate(promptsOf(batch), {
@@ -378,7 +379,7 @@ describe('generation', () => {
     const stride = scored.logprobs.shape[2]!;
     for (let row = 0; row < B * K; row++) {
       for (let t = 0; t < lengths![Math.floor(row / K)]!; t++)
-        expect(drawn![row * T + t]).toBeCloseTo(again![row * stride + t]!, 4);
+        expect(drawn![row * T + t]).toBeCloseTo(again![row * stride + t]!, digits);
     }
   });
 

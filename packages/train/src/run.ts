@@ -28,9 +28,15 @@ export class Run {
   /**
    * Opens the folder, new or to be continued.
    *
+   * @param complete gives a configuration that was written before some field existed that field's default
    * @throws ConfigError where it holds a run and `resume` is off, or a run with another configuration.
    */
-  static async open(folder: string, config: unknown, resume: boolean): Promise<Run> {
+  static async open(
+    folder: string,
+    config: unknown,
+    resume: boolean,
+    complete: (began: unknown) => unknown = (began) => began,
+  ): Promise<Run> {
     const run = new Run(folder);
     await mkdir(folder, { recursive: true });
     const path = join(folder, 'config.json');
@@ -40,19 +46,19 @@ export class Run {
       const hint = 'add --resume to continue it, or name another folder with --out';
       throw new ConfigError({ where: folder, what: '--out', expected: 'a new folder', got: 'one with a run', hint });
     }
-    if (began) await run.#requireSame(path, JSON.parse(text));
+    if (began) await run.#requireSame(path, JSON.parse(text), complete);
     else await writeWhole(path, text);
     await removeLeftovers(folder);
     await removeLeftovers(run.checkpoints.folder);
     return run;
   }
 
-  async #requireSame(path: string, config: unknown): Promise<void> {
+  async #requireSame(path: string, config: unknown, complete: (began: unknown) => unknown): Promise<void> {
     const text = await readFile(path, 'utf8').catch((cause) => {
       const expected = 'the configuration of the run';
       throw new ConfigError({ where: path, what: 'file', expected, got: cause.code, cause });
     });
-    const what = differingField(JSON.parse(text), config);
+    const what = differingField(complete(JSON.parse(text)), config);
     if (what === undefined) return;
     const hint = 'a run continues under the configuration that it began with; name another folder with --out';
     throw new ConfigError({ where: path, what, expected: 'the value that the run began with', got: 'another', hint });

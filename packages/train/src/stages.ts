@@ -62,7 +62,12 @@ export async function train(name: StageName, { config: file, set = [], out, resu
   const config = await loadConfig(schema, file, set);
   const loop = config as LoopConfig;
   await setThreads(loop.threads);
-  const run = await Run.open(out, { stage: name, ...(config as object) }, resume !== false);
+  const complete = (began: unknown) => {
+    const { stage, ...saved } = began as { stage: string };
+    const parsed = schema.safeParse(saved);
+    return parsed.success ? JSON.parse(JSON.stringify({ stage, ...(parsed.data as object) })) : began;
+  };
+  const run = await Run.open(out, { stage: name, ...(config as object) }, resume !== false, complete);
   await writeWhole(join(out, 'config.yaml'), stringify(config));
   const from = typeof resume === 'string' ? resume : undefined;
   const found = await run.checkpoints.verify(from);

@@ -152,6 +152,14 @@ it('a run is not overwritten, and goes on under its own configuration alone', as
   await expect(resume()).rejects.toThrow(`${out}/config.json: file: expected the configuration of the run, got ENOENT`);
 });
 
+it('a run that began before some field existed goes on with its default', async () => {
+  const { bf16, ...older } = JSON.parse(readFileSync(`${out}/config.json`, 'utf8'));
+  expect(bf16).toBe(false);
+  writeFileSync(`${out}/config.json`, JSON.stringify(older));
+  await resume();
+  expect(resultOf(out)).toEqual(whole);
+});
+
 it('a run that died before its first checkpoint begins anew, and logs each update once', async () => {
   rmSync(`${out}/checkpoints`, { recursive: true });
   await resume();
