@@ -1,9 +1,9 @@
-// `npm run bench -- <suite> [--vs torch] [--json FILE] [--threads N] [--only TEXT] [--quick]`: how fast we are, beside what
+// `npm run bench -- <suite> [--vs torch|torch-eager] [--json FILE] [--threads N] [--only TEXT] [--quick]`: how fast we are, beside what
 // the machine can do and, with --vs, beside a peer that takes turns with us in the same run. A suite is one file in bench/.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { BenchError } from './bench/worker.mjs';
+import { BenchError, peers } from './bench/worker.mjs';
 import { setupOrExit } from './setup.mjs';
 
 const suites = ['kernels', 'train-step', 'decode', 'codec', 'grpo-step', 'scaling', 'bf16'];
@@ -32,7 +32,7 @@ function readArguments() {
   const [suite] = positionals;
   if (positionals.length !== 1 || !suites.includes(suite))
     refuse('suite', suites.join(' or '), positionals.join(' ') || 'none');
-  if (values.vs !== undefined && values.vs !== 'torch') refuse('--vs', 'torch', values.vs);
+  if (values.vs !== undefined && !peers.includes(values.vs)) refuse('--vs', peers.join(' or '), values.vs);
   const threads = Number(values.threads);
   if (!Number.isInteger(threads) || threads < 1) refuse('--threads', 'a positive integer', values.threads);
   return { ...values, suite, threads };

@@ -107,11 +107,11 @@ it('refuses in one line what it cannot measure', () => {
       /^bench: --vs torch: expected a Python with PyTorch 2, got .*python-that-is-not-there/,
     ],
     [
-      ['codec', '--vs', 'torch'],
-      /^bench: --vs torch: expected a Python with PyTorch 2, got .*python-that-is-not-there/,
+      ['codec', '--vs', 'torch-eager'],
+      /^bench: --vs torch-eager: expected a Python with PyTorch 2, got .*python-that-is-not-there/,
     ],
     [['scaling', '--vs', 'torch'], /^bench: --vs: expected nothing for scaling, which has no peer, got torch$/m],
-    [['kernels', '--vs', 'numpy'], /^bench: --vs: expected torch, got numpy$/m],
+    [['kernels', '--vs', 'numpy'], /^bench: --vs: expected torch or torch-eager, got numpy$/m],
     [['kernels', '--only', 'no such op'], /^bench: --only: expected a name that occurs, got none$/m],
     [
       ['kernel'],

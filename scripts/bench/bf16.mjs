@@ -30,7 +30,7 @@ const cases = models.flatMap(({ name, config, batch }) => [
 export const columns = columnsOf('per s', 'peer per s', 0);
 
 export async function run({ vs, threads, wanted, quick, progress }) {
-  const torch = vs === 'torch' ? findTorch() : null;
+  const torch = findTorch(vs);
   const peers = torch ? torchSides(torch, 'tts.py', threads, '--bf16') : [];
   const names = ['align2speak f32', ...peers.map(({ name }) => name)];
   return besidePeaks(

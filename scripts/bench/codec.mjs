@@ -73,7 +73,7 @@ async function measure(config, { peers = [], ...batch }, { torch, threads, quick
 }
 
 export async function run({ vs, threads, wanted, quick, progress }) {
-  const torch = vs === 'torch' ? findTorch() : null;
+  const torch = findTorch(vs);
   const cases = sizes.flatMap(([size, config]) =>
     tasks.map(({ name, ...batch }) => ({ name: `${size}: ${name}`, config, batch })),
   );

@@ -101,7 +101,7 @@ async function peersOf(group, lines, { torch, threads, quick }) {
 }
 
 export async function run({ vs, threads, wanted, quick, progress }) {
-  const torch = vs === 'torch' ? findTorch() : null;
+  const torch = findTorch(vs);
   if (!existsSync(join(root, 'corpus/corpus.json'))) {
     const hint = 'npx align2speak data synth --out corpus';
     throw new BenchError(`bench: corpus: expected the corpus of the demo, got none\nhint: ${hint}`);

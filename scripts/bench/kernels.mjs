@@ -54,7 +54,7 @@ export const columns = [
 ];
 
 export async function run({ vs, threads, wanted, quick, progress }) {
-  const torch = vs === 'torch' ? findTorch() : null;
+  const torch = findTorch(vs);
   const ours = new Worker('align2speak_check', [runner, 'bench', '--serve', '--threads', String(threads)]);
   const peer = torch && new Worker(torch.name, [torch.python, peerScript], torchEnvironment(threads));
   try {

@@ -39,7 +39,7 @@ const series = (threads) =>
 export const columns = [...columnsOf('frames per s', 'peer', 0).slice(0, 3), ['x cost', (row) => row.cost.toFixed(2)]];
 
 export async function run({ vs, threads, wanted, quick, progress }) {
-  if (vs) throw new BenchError('bench: --vs: expected nothing for scaling, which has no peer, got torch');
+  if (vs) throw new BenchError(`bench: --vs: expected nothing for scaling, which has no peer, got ${vs}`);
   const counts = Array.from({ length: Math.floor(Math.log2(threads)) + 1 }, (_, i) => 2 ** i);
   const first = new Map();
   return besidePeaks(chosenOf(series(counts), wanted), { threads, progress }, async (each) => {

@@ -7,14 +7,14 @@ import { BenchError, inTurns, torchEnvironment, Worker } from './worker.mjs';
 export const nodeSide = (name, file, ...args) =>
   new Worker(name, [process.execPath, fileURLToPath(new URL(file, import.meta.url)), ...args]);
 
-/** The PyTorch sides of a script beside the suites, eager and compiled: their names, and how each is started, with further arguments. */
-export const torchSides = ({ python, name }, file, threads, ...more) => {
+/** The PyTorch sides of a script beside the suites, eager and, where wanted, compiled: their names, and how each is started, with further arguments. */
+export const torchSides = ({ python, name, compiled }, file, threads, ...more) => {
   const script = fileURLToPath(new URL(file, import.meta.url));
   const side = (name, ...args) => ({
     name,
     start: () => new Worker(name, [python, script, ...more, ...args], torchEnvironment(threads)),
   });
-  return [side(name), side(`${name} compiled`, '--compile')];
+  return compiled ? [side(name), side(`${name} compiled`, '--compile')] : [side(name)];
 };
 
 /** Answers of sides that take turns, ours first, with the median of their `ms`; closes them. @throws BenchError where models differ in size. */

@@ -22,7 +22,7 @@ export async function measure({ torch, threads, quick }, request) {
  */
 export function ttsSuite(task, caseOf) {
   return async ({ vs, threads, wanted, quick, progress }) => {
-    const torch = vs === 'torch' ? findTorch() : null;
+    const torch = findTorch(vs);
     return besidePeaks(chosenOf(models, wanted), { threads, progress }, async ({ config, batch }) => {
       const { batch: asked, ...each } = caseOf(config, batch);
       const [ours, ...peers] = await measure({ torch, threads, quick }, { task, config, batch: asked });

@@ -78,17 +78,22 @@ export function median(values) {
   return sorted[sorted.length >> 1];
 }
 
-/** The Python of the peers and its PyTorch. @throws BenchError where there is none. */
-export function findTorch() {
+/** What `--vs` may name: PyTorch eager and compiled, or eager alone, as compiling a large training step takes many minutes. */
+export const peers = ['torch', 'torch-eager'];
+
+/** The Python of the peer that `--vs` names, and its PyTorch; null where it names none. @throws BenchError where there is none. */
+export function findTorch(vs) {
+  if (vs === undefined) return null;
   const python = process.env.ALIGN2SPEAK_PYTHON ?? 'python3';
   const { status, stdout, stderr, error } = spawnSync(python, ['-c', 'import torch; print(torch.__version__)'], {
     encoding: 'utf8',
   });
   const version = stdout?.trim();
-  if (status === 0 && Number.parseInt(version, 10) >= 2) return { python, name: `torch ${version}` };
+  if (status === 0 && Number.parseInt(version, 10) >= 2)
+    return { python, name: `torch ${version}`, compiled: vs === 'torch' };
   const got = error?.message ?? (status === 0 ? `torch ${version}` : stderr.trim().split('\n').at(-1));
   throw new BenchError(
-    `bench: --vs torch: expected a Python with PyTorch 2, got ${got} from ${python}\nhint: ALIGN2SPEAK_PYTHON=/path/to/python npm run bench -- ...`,
+    `bench: --vs ${vs}: expected a Python with PyTorch 2, got ${got} from ${python}\nhint: ALIGN2SPEAK_PYTHON=/path/to/python npm run bench -- ...`,
   );
 }
 
