@@ -2,6 +2,8 @@ import type { Metrics } from './run.js';
 
 /** Seconds between lines where the output is a file; a terminal is rewritten in place. */
 const lineEvery = 15;
+/** Seconds before the first line: sooner the time left is a guess. */
+const firstAfter = 1;
 
 /** One line of how far a stage has come: updates, speed, time left, and the metric that matters. */
 export class Progress {
@@ -20,7 +22,8 @@ export class Progress {
   show(done: number, metrics: Metrics = {}): void {
     const now = performance.now();
     const tty = process.stderr.isTTY;
-    if (done < this.#total && now - this.#shown < (tty ? 200 : lineEvery * 1000)) return;
+    const early = now - this.#start < 1000 * firstAfter || now - this.#shown < (tty ? 200 : 1000 * lineEvery);
+    if (done < this.#total && early) return;
     this.#shown = now;
     const perStep = (now - this.#start) / 1000 / Math.max(1, done - this.#first);
     const left = formatDuration(perStep * (this.#total - done));
