@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { writeWav } from '@align2speak/audio';
 import { decodeCodes, loadCodec } from '@align2speak/codec';
-import { writeWhole } from '@align2speak/contracts';
 import {
   comparePaired,
   evaluateRecordings,
@@ -20,6 +18,7 @@ import type { Summary } from '@align2speak/report';
 import { Progress } from '@align2speak/train';
 import { loadTts } from '@align2speak/tts';
 import { type DemoSizes, judgesOf, type StageName, shipped, sourceLanguages } from './demo-plan.js';
+import { kept } from './kept.js';
 
 type StageRow = Summary['stages'][number];
 type Sample = NonNullable<Summary['samples']>[number];
@@ -48,6 +47,7 @@ const pairs: [StageName, StageName][] = [
 /** Tests the models of one language on texts and voices that none of them ever met. Finished tests are kept in files. */
 export class Evaluator {
   readonly #folder: string;
+  readonly #judges: readonly string[];
   readonly #sizes: DemoSizes;
   readonly #codec: Codec;
   readonly #panel: Panel & { close(): Promise<void> };
@@ -59,12 +59,14 @@ export class Evaluator {
 
   private constructor(parts: {
     folder: string;
+    judges: readonly string[];
     sizes: DemoSizes;
     codec: Codec;
     panel: Panel & { close(): Promise<void> };
     prompts: readonly TestPrompt[];
   }) {
     this.#folder = parts.folder;
+    this.#judges = parts.judges;
     this.#sizes = parts.sizes;
     this.#codec = parts.codec;
     this.#panel = parts.panel;
@@ -81,17 +83,18 @@ export class Evaluator {
 
   static async open(folder: string, lang: string, sizes: DemoSizes): Promise<Evaluator> {
     await mkdir(join(folder, 'evaluations'), { recursive: true });
-    const panel = await openPanel(judgesOf(lang));
+    const files = judgesOf(lang);
+    const panel = await openPanel(files);
     const codec = await loadCodec(shipped.codec);
     const prompts = await loadTestSet(testSet(lang, sizes.items));
-    return new Evaluator({ folder, sizes, codec, panel, prompts });
+    return new Evaluator({ folder, judges: Object.values(files), sizes, codec, panel, prompts });
   }
 
   /** Tests a model under each guidance scale, and keeps the audio of some texts without guidance. */
   async test(stage: StageName, modelFolder: string): Promise<void> {
     for (const guidance of guidances) {
       const name = `${stage}@${guidance}`;
-      const items = await this.#kept(name, async () => {
+      const items = await this.#kept(name, [...this.#judges, weightsOf(modelFolder)], async () => {
         const model = await loadTts(modelFolder);
         const progress = new Progress(name, this.#prompts.length * this.#sizes.seeds.length);
         const { items, wavs } = await evaluateTts({ model, codec: this.#codec, panel: this.#panel }, this.#prompts, {
@@ -116,7 +119,7 @@ export class Evaluator {
   async ceilings(): Promise<void> {
     const { sampleRate } = this.#codec.config;
     const judge = () => evaluateRecordings({ codec: this.#codec, panel: this.#panel }, this.#prompts);
-    const both = await this.#kept('recordings', async () => {
+    const both = await this.#kept('recordings', this.#judges, async () => {
       const { recording, resynthesis } = await judge();
       for (const prompt of this.#listened()) {
         await this.#write('recording', prompt.name, prompt.recording.wav);
@@ -138,7 +141,8 @@ export class Evaluator {
     const test = async (name: string, folder: string) => {
       const rates: Record<string, { mean: number; low: number; high: number }> = {};
       for (const lang of sourceLanguages) {
-        const items = await this.#kept(`${name}-${lang}`, async () => {
+        const sources = [shipped.multilingualRecogniser, weightsOf(folder)];
+        const items = await this.#kept(`${name}-${lang}`, sources, async () => {
           const model = await loadTts(folder);
           const prompts = await loadTestSet(testSet(lang, this.#sizes.sourceItems));
           const { items } = await evaluateTts({ model, codec: this.#codec, panel }, prompts, {
@@ -194,13 +198,10 @@ export class Evaluator {
     return this.#prompts.filter((_, i) => i % step === 0).slice(0, listened);
   }
 
-  /** The scores in a file of this name, or those that `make` makes. */
-  async #kept(name: string, make: () => Promise<ItemScore[]>): Promise<ItemScore[]> {
+  /** The scores in a file of this name, where judges, codec and model are still the same, or those that `make` makes. */
+  #kept(name: string, sources: readonly string[], make: () => Promise<ItemScore[]>): Promise<ItemScore[]> {
     const path = join(this.#folder, 'evaluations', `${name}.json`);
-    if (existsSync(path)) return JSON.parse(await readFile(path, 'utf8'));
-    const items = await make();
-    await writeWhole(path, `${JSON.stringify(items)}\n`);
-    return items;
+    return kept(path, [weightsOf(shipped.codec), ...sources], make);
   }
 
   #wavPath(name: string, prompt: string): string {
@@ -222,6 +223,8 @@ export class Evaluator {
     }
   }
 }
+
+const weightsOf = (model: string) => join(model, 'weights.safetensors');
 
 const testSet = (lang: string, most: number) => ({
   manifest: `corpus/test/${lang}.jsonl`,
