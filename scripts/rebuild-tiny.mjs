@@ -24,6 +24,7 @@ const recogniserOf = (lang, recipe, channels, splits, ...set) =>
     ...set,
   );
 
+/** Splits that a recogniser of a reward learns from. */
 const heard = ['train', 'judges'];
 
 /** Name, command of the command line, its recipe and settings over it, and what becomes of the run. Later ones need what earlier ones install. */

@@ -44,7 +44,12 @@ function speakAloud(text) {
 const variants = '/usr/share/espeak-ng-data/voices/!v';
 
 function answer({ id, voice, variant, text, speak = false, rate = 175, pitch = 50 }) {
-  if (variant !== undefined) wasm.FS.writeFile(`${variants}/${voice.split('+')[1]}`, variant);
+  if (variant !== undefined) {
+    const [, name] = /\+([\w-]+)$/.exec(voice) ?? [];
+    if (name === undefined)
+      return { id, error: `voice: expected a language and the name of its variant, got ${voice}` };
+    wasm.FS.writeFile(`${variants}/${name}`, variant);
+  }
   if (espeak.set_voice(voice) !== 0) return { id, error: `voice: expected an espeak-ng language, got ${voice}` };
   espeak.set_rate(rate);
   espeak.set_pitch(pitch);

@@ -4,6 +4,7 @@ import {
   cleanIpa,
   comparableText,
   decodeIpa,
+  Espeak,
   encodeIpa,
   languageCodes,
   languageOf,
@@ -74,4 +75,25 @@ describe('phonemes', () => {
   it('refuse a text without anything to say', async () => {
     await expect(phonemizer.phonemize('… !', 'pt')).rejects.toThrow(/expected something to pronounce in 'pt'/);
   });
+});
+
+it('speaks in a voice that a request defines, and refuses one without a name', async () => {
+  const espeak = new Espeak();
+  try {
+    const say = (voice: string, variant?: string) =>
+      espeak.request({ voice, ...(variant && { variant }), text: 'bom dia', speak: true });
+    const lines = (formant: number) => `language variant\nname mine\npitch 100 150\nformant 1 ${formant} 100 100\n`;
+    const [usual, mine, other] = [
+      await say('pt-br'),
+      await say('pt-br+mine', lines(120)),
+      await say('pt-br+mine', lines(80)),
+    ];
+    expect(mine.clauses).toEqual(usual.clauses);
+    expect(new Set([usual.pcm, mine.pcm, other.pcm]).size).toBe(3);
+    expect((await say('pt-br', lines(120))).error).toMatch(
+      /^voice: expected a language and the name of its variant, got pt-br$/,
+    );
+  } finally {
+    espeak.close();
+  }
 });
