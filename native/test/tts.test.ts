@@ -8,6 +8,7 @@ import {
   type TtsConfig,
 } from '@align2speak/contracts';
 import {
+  info,
   type NamedTensors,
   Optimizer,
   setThreads,
@@ -357,8 +358,8 @@ describe('generation', () => {
   it.each([
     ['parallel', 'f32', 4],
     ['local', 'f32', 4],
-    // Sums of another order may round an operand to the other side (decision 13).
-    ['local', 'bf16', 1],
+    // Sums of another order may round an operand to the other side (decision 13): not so where bf16 is widened, by what was seen.
+    ['local', 'bf16', ['baseline', 'avx2'].includes(info().isa) ? 4 : 1],
   ] as const)('samples what scoring scores: %s heads, %s products, to %i digits', async (heads, products, digits) => {
     const { tts, batch } = await model({}, { bf16: products === 'bf16' });
     const settings = { ...sampling, guidance: 1.5 };

@@ -43,12 +43,12 @@ function speakAloud(text) {
 /** espeak-ng looks for voice variants here whenever a voice is set. */
 const variants = '/usr/share/espeak-ng-data/voices/!v';
 
-function answer({ id, voice, variant, text, speak = false, rate = 175, pitch = 50 }) {
-  if (variant !== undefined) {
+function answer({ id, voice, definition, text, speak = false, rate = 175, pitch = 50 }) {
+  if (definition !== undefined) {
     const [, name] = /\+([\w-]+)$/.exec(voice) ?? [];
     if (name === undefined)
       return { id, error: `voice: expected a language and the name of its variant, got ${voice}` };
-    wasm.FS.writeFile(`${variants}/${name}`, variant);
+    wasm.FS.writeFile(`${variants}/${name}`, definition);
   }
   if (espeak.set_voice(voice) !== 0) return { id, error: `voice: expected an espeak-ng language, got ${voice}` };
   espeak.set_rate(rate);

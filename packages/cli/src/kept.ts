@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import { writeWhole } from '@align2speak/contracts';
 
 /**
@@ -23,6 +22,6 @@ export async function kept<T>(path: string, sources: readonly string[], make: ()
 
 async function digestOf(paths: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
-  for (const path of paths) await pipeline(createReadStream(path), hash, { end: false });
+  for (const path of paths) hash.update(await readFile(path));
   return hash.digest('hex');
 }

@@ -28,7 +28,7 @@ export interface SpeechRequest {
 export async function speak(espeak: Espeak, { text, lang, voice, rate }: SpeechRequest): Promise<Float32Array> {
   const answer = await espeak.request({
     voice: `${languageOf(lang).voice}+${voice.variant}`,
-    ...(voice.definition !== undefined && { variant: voice.definition }),
+    definition: voice.definition,
     text,
     speak: true,
     rate: Math.round(rate / voice.scale),

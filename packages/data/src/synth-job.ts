@@ -75,6 +75,9 @@ export async function runSynthJob(
   }
 }
 
+/** The manifest of a job, relative to the corpus. */
+export const manifestOf = ({ split, lang }: Pick<SynthJob, 'split' | 'lang'>) => `${split}/${lang}.jsonl`;
+
 /** Sentences of a job, each once. */
 function* sentences({ seed, split, lang }: SynthJob): Generator<string, never> {
   const maker = new SentenceMaker(grammars[lang]!);
@@ -148,7 +151,7 @@ function summary({ split, lang }: SynthJob, utterances: readonly Utterance[]): S
   const seconds = utterances.reduce((sum, utterance) => sum + utterance.durationSec, 0);
   const unalignable = utterances.filter(({ ipa }, i) => leadTokens(encodeIpa(ipa)).length > frames[i]!).length;
   return {
-    manifest: `${split}/${lang}.jsonl`,
+    manifest: manifestOf({ split, lang }),
     utterances: utterances.length,
     seconds: Number(seconds.toFixed(1)),
     meanFrames: Number((frames.reduce((sum, n) => sum + n, 0) / utterances.length).toFixed(1)),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CancelledError, ConfigError, writeWhole } from '@align2speak/contracts';
 import { grammars } from './languages/index.js';
-import { runSynthJob, type SynthJob, type SynthResult } from './synth-job.js';
+import { manifestOf, runSynthJob, type SynthJob, type SynthResult } from './synth-job.js';
 
 /** Another number where the same options give other bytes. */
 const version = 2;
@@ -163,9 +163,7 @@ async function openFolder(
   };
   if (existsSync(join(out, 'corpus.json'))) {
     const found = JSON.parse(await readFile(join(out, 'corpus.json'), 'utf8')) as CorpusSummary;
-    const missing = jobs
-      .map(({ split, lang }) => `${split}/${lang}.jsonl`)
-      .filter((name) => !found.manifests.some(({ manifest }) => manifest === name));
+    const missing = jobs.map(manifestOf).filter((name) => !found.manifests.some(({ manifest }) => manifest === name));
     if (found.version === version && isDeepStrictEqual(found.options, options) && missing.length === 0) return found;
     if (missing.length > 0) refuse(`a corpus with ${missing.join(', ')}`, 'one without');
     refuse(JSON.stringify(options), `a corpus of ${JSON.stringify(found.options)}, version ${found.version}`);

@@ -6,7 +6,7 @@ import { DeviceError } from '@align2speak/contracts';
 /** One request to the espeak-ng process; its README says what the fields mean. */
 export interface EspeakRequest {
   voice: string;
-  variant?: string;
+  definition?: string | undefined;
   text: string;
   speak?: boolean;
   /** Words a minute, 80 to 450. */

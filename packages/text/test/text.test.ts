@@ -80,8 +80,8 @@ describe('phonemes', () => {
 it('speaks in a voice that a request defines, and refuses one without a name', async () => {
   const espeak = new Espeak();
   try {
-    const say = (voice: string, variant?: string) =>
-      espeak.request({ voice, ...(variant && { variant }), text: 'bom dia', speak: true });
+    const say = (voice: string, definition?: string) =>
+      espeak.request({ voice, definition, text: 'bom dia', speak: true });
     const lines = (formant: number) => `language variant\nname mine\npitch 100 150\nformant 1 ${formant} 100 100\n`;
     const [usual, mine, other] = [
       await say('pt-br'),

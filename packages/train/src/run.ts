@@ -35,7 +35,7 @@ export class Run {
     folder: string,
     config: unknown,
     resume: boolean,
-    complete: (began: unknown) => unknown = (began) => began,
+    complete: (began: unknown) => unknown,
   ): Promise<Run> {
     const run = new Run(folder);
     await mkdir(folder, { recursive: true });

@@ -65,7 +65,7 @@ export async function train(name: StageName, { config: file, set = [], out, resu
   const complete = (began: unknown) => {
     const { stage, ...saved } = began as { stage: string };
     const parsed = schema.safeParse(saved);
-    return parsed.success ? JSON.parse(JSON.stringify({ stage, ...(parsed.data as object) })) : began;
+    return parsed.success ? { stage, ...(parsed.data as object) } : began;
   };
   const run = await Run.open(out, { stage: name, ...(config as object) }, resume !== false, complete);
   await writeWhole(join(out, 'config.yaml'), stringify(config));
