@@ -19,6 +19,20 @@ constexpr double kInit = 0.02;
 
 double as_attr(MaskConvention m) { return m == MaskConvention::query ? 1 : 0; }
 
+/** Rows [B,T,C] of the batch as those that are computed, [1,M,C]; the same without packing. */
+Var* pack(Tape& tape, Var* x, const StackInput& in) {
+  if (!in.packed) return x;
+  const int64_t C = x->value.dim(2), M = in.packed->rows.size();
+  return tape.view(tape.apply(embedding, {tape.constant(in.packed->rows), tape.view(x, {x->value.size() / C, C})}), {1, M, C});
+}
+
+/** The other way round: each sequence with all its rows, zero where there are none. */
+Var* unpack(Tape& tape, Var* x, const StackInput& in) {
+  if (!in.packed) return x;
+  const int64_t C = x->value.dim(2);
+  return tape.apply(embedding, {tape.constant(in.packed->places), tape.view(x, {x->value.size() / C, C})});
+}
+
 }  // namespace
 
 Transformer::Transformer(Params& params, const std::string& prefix, const TransformerConfig& config)
@@ -65,14 +79,14 @@ Var* Transformer::self_attend(Tape& tape, int64_t index, Var* x, const StackInpu
   const int64_t site = index * kSitesPerLayer;
   Var* h = tape.apply(layer_norm, {x, tape.param(*l.norm_self)});
   trace.qkv = tape.apply(linear, {h, tape.param(*l.qkv)});
-  Var* y = tape.apply(self_attention, {trace.qkv, in.lengths},
+  Var* y = tape.apply(self_attention, {unpack(tape, trace.qkv, in), in.lengths},
                       {{"heads", double(config_.heads)},
                        {"causal", double(config_.causal)},
                        {"mask", as_attr(config_.mask)},
                        {"dropout", dropout(in)},
                        {"seed", double(in.seed)},
                        {"layer", double(config_.site + site + kSelfProbs)}});
-  y = tape.apply(linear, {y, tape.param(*l.o)});
+  y = tape.apply(linear, {pack(tape, y, in), tape.param(*l.o)});
   return tape.apply(add, {x, drop(tape, y, in, site + kSelfOut)});
 }
 
@@ -91,7 +105,7 @@ Var* Transformer::cross_attend(Tape& tape, int64_t index, Var* x, const StackInp
   if (l.norm_memory) m = tape.apply(layer_norm, {m, tape.param(*l.norm_memory)});
   trace.cross_kv = tape.apply(linear, {m, tape.param(*l.kv)});
   // An item without conditions attends to nothing: a zero memory has zero values, so its output and gradients are zero.
-  Var* y = tape.apply(cross_attention, {trace.cross_q, trace.cross_kv, in.cross_lengths, memory->lengths, p.rows},
+  Var* y = tape.apply(cross_attention, {unpack(tape, trace.cross_q, in), trace.cross_kv, in.cross_lengths, memory->lengths, p.rows},
                       {{"heads", double(config_.cross.heads)},
                        {"group", double(in.group)},
                        {"prior_mode", double(int(p.mode))},
@@ -100,7 +114,7 @@ Var* Transformer::cross_attend(Tape& tape, int64_t index, Var* x, const StackInp
                        {"dropout", dropout(in)},
                        {"seed", double(in.seed)},
                        {"layer", double(config_.site + site + kCrossProbs)}});
-  y = tape.apply(linear, {y, tape.param(*l.cross_o)});
+  y = tape.apply(linear, {pack(tape, y, in), tape.param(*l.cross_o)});
   return tape.apply(add, {x, drop(tape, y, in, site + kCrossOut)});
 }
 
@@ -119,20 +133,23 @@ Var* Transformer::feed_forward(Tape& tape, int64_t index, Var* x, const StackInp
 
 StackOutput Transformer::forward(Tape& tape, const StackInput& in) const {
   check_length(in.x->value.dim(1));
+  if (in.packed && (config_.kernel > 1 || dropout(in) > 0))
+    fail_config(prefix_ + ": packed rows: expected a kernel of 1 and no dropout, got a kernel of " + std::to_string(config_.kernel));
   StackOutput out;
   LayerTrace* traces = tape.arena().alloc<LayerTrace>(config_.layers);
   out.layers = {traces, static_cast<size_t>(config_.layers)};
 
   Var* x = tape.apply(add_positions, {in.x, tape.param(*positions_)});
   x = drop(tape, x, in, config_.layers * kSitesPerLayer);
-  if (in.lengths) x = tape.apply(mask_rows, {x, in.lengths});
+  if (in.packed) x = pack(tape, x, in);
+  else if (in.lengths) x = tape.apply(mask_rows, {x, in.lengths});
   for (int64_t i = 0; i < config_.layers; ++i) {
     LayerTrace& trace = *new (traces + i) LayerTrace{};
     x = self_attend(tape, i, x, in, trace);
     x = cross_attend(tape, i, x, in, trace);
     x = feed_forward(tape, i, x, in, trace);
   }
-  out.y = norm_out_ ? tape.apply(layer_norm, {x, tape.param(*norm_out_)}) : x;
+  out.y = unpack(tape, norm_out_ ? tape.apply(layer_norm, {x, tape.param(*norm_out_)}) : x, in);
   return out;
 }
 

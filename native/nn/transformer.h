@@ -53,7 +53,14 @@ struct AttentionPrior {
   bool strict = false;
 };
 
-/** What one layer leaves behind for the losses on attention and for the cache of the incremental form. */
+/** The rows of a batch [B,T] that a stack computes, where it need not compute them all: padding is left out, and rows that
+ *  sequences have in common are computed once. */
+struct PackedRows {
+  Tensor rows;    // ints [M]: row b·T + t of the batch that each of them is
+  Tensor places;  // ints [B,T]: which of them stands there, -1: none
+};
+
+/** What one layer leaves behind for the losses on attention and for the cache of the incremental form; [1,M,…] where rows are packed. */
 struct LayerTrace {
   Var* qkv = nullptr;        // [B,T,3C]
   Var* cross_q = nullptr;    // [B,T,E]; null where the layer has no memory
@@ -71,6 +78,7 @@ struct StackInput {
   std::span<const AttentionPrior* const> prior = {};  // one a layer; null or empty: none
   bool dropout = false;
   uint64_t seed = 0;
+  const PackedRows* packed = nullptr;  // the rows to compute; null: all. For a kernel of 1, without dropout
 };
 
 struct StackOutput {

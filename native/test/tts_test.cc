@@ -136,6 +136,59 @@ TEST(tts_padding_and_batch_change_nothing) {
   }
 }
 
+TEST(tts_packed_rows_leave_out_padding_and_common_beginnings_and_change_nothing) {
+  for (auto& [name, config] : variants()) {
+    auto whole = lively_model(config, DType::f64), packed = lively_model(config, DType::f64);
+    auto single = lively_model(config, DType::f32);
+    Arena arena;
+    // Of the first prompt's samples the second is without conditions: it has a beginning of its own.
+    const TtsBatch batch{.prompts = random_prompts(config, {6, 9}, {5, 3}, arena), .codes = random_codes(config, 6, 9, arena),
+                         .code_lengths = ints_of({9, 4, 5, 7, 1, 8}, {6}, arena), .group = 3,
+                         .unconditional = ints_of({0, 1, 0, 0, 0, 0}, {6}, arena)};
+    auto decode = [&](Tape& tape, Tts& tts, bool pack) {
+      Pass p;
+      p.prompts = tts.encode(tape, prompt_rows(config, batch.prompts, arena));
+      p.audio = audio_rows(config, batch.codes, batch.code_lengths, arena);
+      p.decoded = tts.decode(tape, p.prompts, p.audio, {.group = 3, .unconditional = batch.unconditional, .packed = pack});
+      return p;
+    };
+    auto learn = [&](Tts& tts, bool pack) {
+      Tape tape(test_context(), arena);
+      const Pass p = decode(tape, tts, pack);
+      tape.backward(cross_entropy(tape, p.audio, score_tokens(tape, tts, p.audio, p.decoded, Sampling::plain())));
+    };
+    learn(*whole, false), learn(*packed, true);
+    auto a = whole->params().entries(), b = packed->params().entries();
+    for (size_t i = 0; i < a.size(); ++i) CHECK_NEAR(distance(b[i].grad, a[i].grad), 0, 1e-11);
+
+    Tape tape(test_context(), arena, Tape::Mode::infer);
+    const Pass all = decode(tape, *single, false), few = decode(tape, *single, true);
+    const Tensor &x = all.decoded.hidden->value, &y = few.decoded.hidden->value;
+    const int64_t U = x.dim(1), C = x.dim(2);
+    for (int64_t i = 0; i < x.size(); ++i)
+      if (i / C % U < all.audio.lengths.as<int32_t>()[i / C / U]) CHECK(x.as<float>()[i] == y.as<float>()[i]);
+
+    const Tensor& computed = few.decoded.layers[0].qkv->value;
+    if (config.decoder_kernel > 1) {  // its convolutions look at the rows before
+      CHECK(computed.dim(0) == 6);
+      continue;
+    }
+    int64_t rows = few.decoded.start ? 7 + 7 + 5 : 0;  // prefixes of the first prompt, of its unconditional sample, of the second
+    for (int64_t frames : {9, 4, 5, 7, 1, 8}) rows += frames + 1;
+    CHECK(computed.dim(1) == rows - 3);  // less the BOS of samples that begin as another does
+  }
+}
+
+TEST(tts_refuses_to_pack_rows_under_dropout) {
+  auto tts = lively_model(small_config(), DType::f32);
+  Arena arena;
+  Tape tape(test_context(), arena);
+  const Encoded prompts = tts->encode(tape, prompt_rows(tts->config(), random_prompts(tts->config(), {4}, {3}, arena), arena));
+  const AudioRows audio = audio_rows(tts->config(), random_codes(tts->config(), 1, 5, arena), ints_of({5}, {1}, arena), arena);
+  CHECK_THROWS(tts->decode(tape, prompts, audio, {.noise = {true, 1}, .packed = true}),
+               "decoder: packed rows: expected a kernel of 1 and no dropout");
+}
+
 TEST(tts_unconditional_is_a_zero_memory_with_one_open_position) {
   const TtsConfig config = small_config();
   auto tts = lively_model(config, DType::f32);

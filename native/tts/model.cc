@@ -19,6 +19,26 @@ Tensor sum_lengths(const Tensor& lengths, const Tensor& more, Arena& arena) {
   return sum;
 }
 
+/** The rows of samples of `lengths` steps, T with padding. Samples of a prompt that share their conditions are alike in their first
+ *  `alike` steps: those are the first such sample's. */
+PackedRows packed_rows(const Tensor& lengths, const Tensor& alike, int64_t T, const DecodeOptions& o, Arena& arena) {
+  const int64_t B = lengths.size();
+  PackedRows packed{new_tensor(arena, DType::i32, {B * T}), new_tensor(arena, DType::i32, {B, T})};
+  int32_t *rows = packed.rows.as<int32_t>(), *places = packed.places.as<int32_t>();
+  int32_t count = 0;
+  for (int64_t b = 0; b < B; ++b) {
+    int64_t first = b / o.group * o.group;
+    while (is_unconditional(o, first) != is_unconditional(o, b)) ++first;
+    for (int64_t t = 0; t < T; ++t) {
+      const bool exists = t < lengths.as<int32_t>()[b], shared = first < b && t < alike.as<int32_t>()[b];
+      if (exists && !shared) rows[count] = static_cast<int32_t>(b * T + t);
+      places[b * T + t] = !exists ? -1 : shared ? places[first * T + t] : count++;
+    }
+  }
+  packed.rows = rows_of(packed.rows, 0, count);
+  return packed;
+}
+
 /** The op works in f32 whatever the model does: its inputs are lengths. */
 Var* as_dtype(Tape& tape, Var* v, DType dtype) {
   if (v->value.dtype == dtype) return v;
@@ -128,9 +148,15 @@ Decoded Tts::decode(Tape& tape, const Encoded& prompts, const AudioRows& audio, 
   for (size_t i = 0; any && i < L; ++i) memory[i] = text_layer_[i] ? &text : &context;
   if (any && o.text_prior)
     for (int64_t i : text_layers(o.prior_layers)) prior[static_cast<size_t>(i)] = o.text_prior;
-  StackOutput out = decoder_->forward(
-      tape, {.x = x, .lengths = total, .cross_lengths = tape.constant(attending), .group = o.group, .memory = memory, .prior = prior,
-             .dropout = o.noise.dropout, .seed = o.noise.seed});
+  StackInput in{.x = x, .lengths = total, .cross_lengths = tape.constant(attending), .group = o.group, .memory = memory, .prior = prior,
+                .dropout = o.noise.dropout, .seed = o.noise.seed};
+  PackedRows packed;
+  if (o.packed && config_.decoder_kernel == 1) {
+    const Tensor one = constant_ints(B, 1, arena);  // the step of BOS
+    packed = packed_rows(total->value, d.start ? sum_lengths(d.start->value, one, arena) : one, x->value.dim(1), o, arena);
+    in.packed = &packed;
+  }
+  StackOutput out = decoder_->forward(tape, in);
   d.layers = out.layers;
   d.hidden = d.start ? tape.apply(slice_time, {out.y, d.start, d.lengths}, {{"frames", double(audio.steps())}}) : out.y;
   return d;

@@ -37,6 +37,7 @@ struct DecodeOptions {
   const AttentionPrior* text_prior = nullptr;  // over the text, for `prior_layers`
   std::span<const int64_t> prior_layers = {};  // empty: every layer that attends to the text
   Noise noise = {};
+  bool packed = false;  // compute only rows that exist, and what samples of a prompt begin with once (PackedRows), where the decoder can
 };
 
 /** The decoder's view of B samples, U steps each. */

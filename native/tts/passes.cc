@@ -21,28 +21,35 @@ struct History {
   Tensor drawn;
 };
 
-Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Noise& noise = {}, const TrainingPrior* prior = nullptr,
-                const History* history = nullptr) {
+struct ForwardOptions {
+  Noise noise = {};
+  const TrainingPrior* prior = nullptr;
+  const History* history = nullptr;
+  bool traced = false;  // a loss reads the decoder's traces
+};
+
+Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const ForwardOptions& o = {}) {
   check_batch(tts.config(), batch);
   Forward f;
-  f.prompts = tts.encode(tape, prompt_rows(tts.config(), batch.prompts, tape.arena()), noise);
+  f.prompts = tts.encode(tape, prompt_rows(tts.config(), batch.prompts, tape.arena()), o.noise);
   f.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena(), batch.end_tokens);
-  if (history) {
-    const StepNoise& n = history->noise;
-    if (history->drawn) replace_history(tts.config(), f.audio, history->drawn, n.own_history, n.seed, n.step);
+  if (o.history) {
+    const StepNoise& n = o.history->noise;
+    if (o.history->drawn) replace_history(tts.config(), f.audio, o.history->drawn, n.own_history, n.seed, n.step);
     scramble_history(tts.config(), f.audio, n.history, n.seed, n.step);
   }
   AttentionPrior rows;
-  if (prior) rows = tts.training_prior(tape, f.prompts, f.audio, batch.group, *prior);
+  if (o.prior) rows = tts.training_prior(tape, f.prompts, f.audio, batch.group, *o.prior);
   f.decoded = tts.decode(tape, f.prompts, f.audio,
-                         {.group = batch.group, .unconditional = batch.unconditional, .text_prior = prior ? &rows : nullptr, .noise = noise});
+                         {.group = batch.group, .unconditional = batch.unconditional, .text_prior = o.prior ? &rows : nullptr,
+                          .noise = o.noise, .packed = !o.noise.dropout && !o.prior && !o.traced});
   return f;
 }
 
 TokenScores score(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forward& f, const ScoreSettings& s, const Noise& noise = {}) {
   std::optional<Decoded> uncond;
   if (s.sampling.guided())
-    uncond = decode_unconditional(tape, tts, f.prompts, f.audio, {.group = batch.group, .noise = noise});
+    uncond = decode_unconditional(tape, tts, f.prompts, f.audio, {.group = batch.group, .noise = noise, .packed = !noise.dropout});
   const Decoded* guide = uncond ? &*uncond : nullptr;
   return s.heads == Heads::local ? score_tokens_locally(tape, tts, f.audio, f.decoded, s.sampling, guide, noise)
                                  : score_tokens(tape, tts, f.audio, f.decoded, s.sampling, guide);
@@ -59,7 +66,7 @@ Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, 
   ScratchScope scope(pass.arena);
   Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
   tape.cancel = pass.cancel;
-  Var* hidden = tape.view(forward(tape, tts, batch, {}, prior).decoded.hidden, {B * U, config.d_model});
+  Var* hidden = tape.view(forward(tape, tts, batch, {.prior = prior}).decoded.hidden, {B * U, config.d_model});
   const Tensor allowed = allowed_ids(config, {}, false, pass.arena);
   /** One token for each row of logits [rows,V]; row i is head `first` + i % per of step i / per. */
   auto draw = [&](Var* logits, int64_t per, int64_t first) {
@@ -127,7 +134,7 @@ Evaluation evaluate(const PassContext& pass, const Tts& tts, const TtsBatch& bat
   if (past) history.emplace(history_of(pass, tts, batch, *past, nullptr));
   Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
   tape.cancel = pass.cancel;
-  const Forward f = forward(tape, tts, batch, {}, nullptr, history ? &*history : nullptr);
+  const Forward f = forward(tape, tts, batch, {.history = history ? &*history : nullptr});
   Evaluation e{.text = f.prompts.text->value, .context = tape.apply(mask_rows, {f.prompts.context, f.prompts.context_lengths})->value, .hidden = f.decoded.hidden->value};
   if (parts & want_logits) e.logits = tape.apply(mask_rows, {tts.logits(tape, f.decoded.hidden), f.decoded.lengths})->value;
   if (parts & want_scores) {
@@ -156,7 +163,8 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, co
   const TrainingPrior* prior = s.prior ? &*s.prior : nullptr;
   std::optional<History> history;
   if (s.noise) history.emplace(history_of(pass, tts, batch, *s.noise, prior));
-  const Forward f = forward(tape, tts, batch, noise, prior, history ? &*history : nullptr);
+  const Forward f = forward(tape, tts, batch, {.noise = noise, .prior = prior, .history = history ? &*history : nullptr,
+                                                .traced = s.alignment_weight > 0});
   const TokenScores scores = score(tape, tts, batch, f, {}, noise);
   Var *ce = cross_entropy(tape, f.audio, scores), *loss = ce, *local = nullptr, *alignment = nullptr;
   if (tts.has_local() && s.local_weight > 0) {
