@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { writeWhole } from '@align2speak/contracts';
+import { digestOf, writeWhole } from '@align2speak/contracts';
 
 /**
  * What the file at `path` keeps, where it was made of sources with the bytes that they have now; else what `make` makes, which
@@ -18,10 +17,4 @@ export async function kept<T>(path: string, sources: readonly string[], make: ()
   const result = await make();
   await writeWhole(path, `${JSON.stringify({ madeOf, result })}\n`);
   return result;
-}
-
-async function digestOf(paths: readonly string[]): Promise<string> {
-  const hash = createHash('sha256');
-  for (const path of paths) hash.update(await readFile(path));
-  return hash.digest('hex');
 }

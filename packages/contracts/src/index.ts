@@ -16,6 +16,7 @@
 export { type CodecConfig, codecConfig } from './codec-config.js';
 export { type Codes, requireSameCodes, sliceCodes, stackCodes, unstackCodes } from './codes.js';
 export { configJsonSchema, parseConfig } from './config.js';
+export { digestOf } from './digest.js';
 export {
   Align2SpeakError,
   CancelledError,

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { CheckpointError, writeFolder, writeWhole } from '@align2speak/contracts';
+import { CheckpointError, digestOf, writeFolder, writeWhole } from '@align2speak/contracts';
 import type { Model, NamedTensors, Optimizer } from '@align2speak/native';
 import { readTensors, tensorsToWrite, writeSafetensors } from '@align2speak/weights';
 
@@ -47,7 +46,7 @@ export class Checkpoints {
           const path = join(temporary, `${part}.safetensors`);
           await writeSafetensors(path, await tensorsToWrite(tensors));
           for (const tensor of Object.values(tensors)) tensor.dispose();
-          checksums[part] = await sha256(path);
+          checksums[part] = await digestOf([path]);
         }
         const content = { ...state, optimizerSteps: steps, checksums };
         await writeWhole(join(temporary, 'state.json'), `${JSON.stringify(content, null, 2)}\n`, CheckpointError);
@@ -121,15 +120,9 @@ async function verified(folder: string): Promise<CheckpointState> {
     throw new CheckpointError({ where: path, what: 'step', expected: basename(folder), got: String(state.step) });
   for (const part of parts) {
     const file = join(folder, `${part}.safetensors`);
-    const found = await sha256(file).catch((cause) => String(cause.code));
+    const found = await digestOf([file]).catch((cause) => String(cause.code));
     if (found !== checksums?.[part])
       throw new CheckpointError({ where: file, what: 'checksum', expected: String(checksums?.[part]), got: found });
   }
   return state;
-}
-
-async function sha256(path: string): Promise<string> {
-  return createHash('sha256')
-    .update(await readFile(path))
-    .digest('hex');
 }

@@ -1,6 +1,7 @@
+import { existsSync, statSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Align2SpeakError, ConfigError, DataError, writeWhole } from '@align2speak/contracts';
+import { Align2SpeakError, ConfigError, DataError, digestOf, writeWhole } from '@align2speak/contracts';
 import { EventWriter } from '@align2speak/report';
 import { Checkpoints } from './checkpoint.js';
 
@@ -12,7 +13,7 @@ export function prefixed(group: string, metrics: Readonly<Record<string, number>
   return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${group}/${name}`, value]));
 }
 
-/** The folder of a run: `config.json`, `metrics.jsonl`, TensorBoard events and checkpoints. */
+/** The folder of a run: `config.json`, `inputs.json` (digests of the files that it names), `metrics.jsonl`, TensorBoard events and checkpoints. */
 export class Run {
   readonly folder: string;
   readonly checkpoints: Checkpoints;
@@ -29,7 +30,7 @@ export class Run {
    * Opens the folder, new or to be continued.
    *
    * @param complete gives a configuration that was written before some field existed that field's default
-   * @throws ConfigError where it holds a run and `resume` is off, or a run with another configuration.
+   * @throws ConfigError where it holds a run and `resume` is off, or a run with another configuration or other files.
    */
   static async open(
     folder: string,
@@ -46,8 +47,14 @@ export class Run {
       const hint = 'add --resume to continue it, or name another folder with --out';
       throw new ConfigError({ where: folder, what: '--out', expected: 'a new folder', got: 'one with a run', hint });
     }
-    if (began) await run.#requireSame(path, JSON.parse(text), complete);
-    else await writeWhole(path, text);
+    const inputs = await inputsOf(config);
+    if (began) {
+      await run.#requireSame(path, JSON.parse(text), complete);
+      await run.#requireInputs(inputs);
+    } else {
+      await writeWhole(path, text);
+      await writeWhole(run.path('inputs.json'), `${JSON.stringify(inputs, null, 2)}\n`);
+    }
     await removeLeftovers(folder);
     await removeLeftovers(run.checkpoints.folder);
     return run;
@@ -62,6 +69,19 @@ export class Run {
     if (what === undefined) return;
     const hint = 'a run continues under the configuration that it began with; name another folder with --out';
     throw new ConfigError({ where: path, what, expected: 'the value that the run began with', got: 'another', hint });
+  }
+
+  /** Files that are gone are missed by what reads them; a run that began before digests were kept cannot be asked. */
+  async #requireInputs(inputs: Readonly<Record<string, string>>): Promise<void> {
+    const path = this.path('inputs.json');
+    if (!existsSync(path)) return;
+    const began = JSON.parse(await readFile(path, 'utf8')) as Record<string, string>;
+    for (const [file, digest] of Object.entries(began)) {
+      if ((inputs[file] ?? digest) === digest) continue;
+      const expected = `the bytes that the run in ${this.folder} began with`;
+      const hint = 'a run goes on with the files that it began with; put them back, or remove the folder to begin anew';
+      throw new ConfigError({ where: file, what: 'file', expected, got: 'others', hint });
+    }
   }
 
   path(...parts: string[]): string {
@@ -98,6 +118,20 @@ export class Run {
     await this.#events?.close();
     this.#events = undefined;
   }
+}
+
+/** Digests of the files that a configuration names: models, judges, manifests, rewards. */
+async function inputsOf(config: unknown): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const name of new Set(stringsOf(config)))
+    for (const path of [name, ...['model.json', 'weights.safetensors'].map((part) => join(name, part))])
+      if (existsSync(path) && statSync(path).isFile()) digests[path] = await digestOf([path]);
+  return digests;
+}
+
+function stringsOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(stringsOf) : [];
 }
 
 /** What a killed process was writing. */

@@ -152,6 +152,23 @@ it('a run is not overwritten, and goes on under its own configuration alone', as
   await expect(resume()).rejects.toThrow(`${out}/config.json: file: expected the configuration of the run, got ENOENT`);
 });
 
+it('a run goes on with the files that it began with, complete or not', async () => {
+  const weights = `${project.tts}/weights.safetensors`;
+  const bytes = readFileSync(weights);
+  onTestFinished(() => writeFileSync(weights, bytes));
+  const others = Buffer.from(bytes);
+  others[others.length - 1]! ^= 1;
+  writeFileSync(weights, others);
+  const refused = `${weights}: file: expected the bytes that the run in ${out} began with, got others\nhint: a run goes on`;
+  await expect(resume()).rejects.toThrow(refused);
+  writeFileSync(weights, bytes);
+  await resume();
+  writeFileSync(weights, others);
+  await expect(resume()).rejects.toThrow(refused);
+  rmSync(`${out}/inputs.json`);
+  await resume();
+});
+
 it('a run that began before some field existed goes on with its default', async () => {
   const { bf16, ...older } = JSON.parse(readFileSync(`${out}/config.json`, 'utf8'));
   expect(bf16).toBe(false);
