@@ -38,6 +38,7 @@ class Discriminators {
   Discriminators(const DiscriminatorConfig& config, DType dtype, uint64_t seed);
 
   Params& params() { return params_; }
+  DType dtype() const { return params_.dtype(); }
 
   /** wav [B, S]; S must leave every layer more positions than it reflects (at the published sizes 1783 samples do).
    *  With Learning::off the networks are constants, as the codec's own step wants them. @throws Shape */

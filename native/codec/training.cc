@@ -12,6 +12,8 @@ struct Forward {
   Var* wav;
 };
 
+double number(const Tensor& t) { return t.dtype == DType::f32 ? t.as<float>()[0] : t.as<double>()[0]; }
+
 /** Random codes in place of some, which then pass no gradient. */
 Var* replace_codes(Tape& tape, const Codec& codec, Var* dequantized, const CodecNoise& noise) {
   const Rng rng{noise.seed, static_cast<uint32_t>(Stream::codes)};
@@ -37,11 +39,23 @@ Var* replace_codes(Tape& tape, const Codec& codec, Var* dequantized, const Codec
   return tape.apply(transpose, {tape.apply(add, {masked(dequantized, kept), masked(codec.dequantise(tape, codes), replaced)})});
 }
 
-Forward forward(Tape& tape, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecNoise& noise = {}) {
+Forward forward(Tape& tape, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecStep& step = {}) {
   Forward f;
-  f.encoded = codec.encode(tape, audio, samples);
-  f.quantised = codec.quantise(tape, f.encoded.latent, f.encoded.frames);
-  Var* values = noise.codes > 0 ? replace_codes(tape, codec, f.quantised.dequantized, noise) : f.quantised.dequantized;
+  auto encode = [&](Tape& on) {
+    f.encoded = codec.encode(on, audio, samples);
+    f.quantised = codec.quantise(on, f.encoded.latent, f.encoded.frames);
+  };
+  if (step.frozen_encoder) {
+    Tape aside(tape.context(), tape.arena(), Tape::Mode::infer);
+    aside.cancel = tape.cancel;
+    encode(aside);
+    f.encoded.latent = tape.constant(f.encoded.latent->value);
+    f.quantised.dequantized = tape.constant(f.quantised.dequantized->value);
+  } else {
+    encode(tape);
+  }
+  Var* values = f.quantised.dequantized;
+  if (step.noise.codes > 0) values = replace_codes(tape, codec, values, step.noise);
   f.wav = codec.decode(tape, values, f.encoded.frames);
   return f;
 }
@@ -80,19 +94,30 @@ CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor
 }
 
 CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss,
-                   double weight, const CodecNoise& noise) {
-  if (!(noise.codes >= 0 && noise.codes <= 1))
-    fail_config("codec: noise: codes: expected 0 to 1, got " + std::to_string(noise.codes));
+                   double weight, const CodecStep& step) {
+  if (!(step.noise.codes >= 0 && step.noise.codes <= 1))
+    fail_config("codec: noise: codes: expected 0 to 1, got " + std::to_string(step.noise.codes));
   const CodecLosses losses(loss, codec.config().sample_rate);
   Tape tape(pass.ctx, pass.arena);
   tape.cancel = pass.cancel;
-  const Forward f = forward(tape, codec, audio, samples, noise);
+  const Forward f = forward(tape, codec, audio, samples, step);
   const Tensor target = target_of(tape, audio, samples, f.wav->value),
                lengths = lengths_of(tape, f.encoded.frames, codec.config().hop());
-  Var* total = tape.apply(scale, {losses.codec(tape, f.wav, target, lengths, nullptr)}, {{"factor", weight}});
+  Var* total = tape.apply(scale, {losses.codec(tape, f.wav, target, lengths, step.discriminators)}, {{"factor", weight}});
   tape.backward(total);
-  const double value = total->value.dtype == DType::f32 ? total->value.as<float>()[0] : total->value.as<double>()[0];
-  return {value / weight, parts_of(f)};
+  return {number(total->value) / weight, parts_of(f)};
+}
+
+double train(const CodecPass& pass, const Discriminators& discriminators, const Tensor& recorded, const Tensor& decoded, double weight) {
+  for (auto [name, t] : {std::pair{"recorded", &recorded}, {"decoded", &decoded}})
+    if (t->rank != 2 || t->dtype != discriminators.dtype() || t->size() != recorded.size() || t->dims[0] != recorded.dims[0])
+      fail_shape("discriminators: " + std::string(name) + ": expected " + name_of(discriminators.dtype()) + " [B, S], both alike, got " +
+                 name_of(t->dtype) + " " + shape_string(t->shape()));
+  Tape tape(pass.ctx, pass.arena);
+  tape.cancel = pass.cancel;
+  Var* total = tape.apply(scale, {discriminator_step_loss(tape, discriminators, decoded, recorded)}, {{"factor", weight}});
+  tape.backward(total);
+  return number(total->value) / weight;
 }
 
 }  // namespace a2s

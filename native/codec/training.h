@@ -30,10 +30,21 @@ struct CodecNoise {
  *  @throws Shape or Data naming the argument. */
 CodecEvaluation evaluate(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples);
 
+/** How a step learns, beside its loss. */
+struct CodecStep {
+  CodecNoise noise = {};
+  const Discriminators* discriminators = nullptr;  // constants here; for the losses that ask for them
+  bool frozen_encoder = false;  // codes stay what they are: encoder and quantiser are evaluated and get no gradients
+};
+
 /** Adds weight * d loss to the gradients; the loss is over whole frames. What noise replaced passes no gradient to the
  *  encoder; the returned codes and their values are those before the noise. @throws as evaluate; Config when no loss has a
- *  weight, or one that needs discriminators, or a share of codes is not from 0 to 1. */
+ *  weight, or one that needs discriminators and there are none, or a share of codes is not from 0 to 1. */
 CodecTrained train(const CodecPass& pass, const Codec& codec, const Tensor& audio, const Tensor& samples, const CodecLoss& loss,
-                   double weight, const CodecNoise& noise = {});
+                   double weight, const CodecStep& step = {});
+
+/** The discriminators' own step: adds weight * d loss to their gradients and returns the loss. recorded and decoded [B, S].
+ *  @throws Shape naming the argument. */
+double train(const CodecPass& pass, const Discriminators& discriminators, const Tensor& recorded, const Tensor& decoded, double weight);
 
 }  // namespace a2s

@@ -49,6 +49,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add<dispose<Codec>>(exports, "codecDispose");
   add<codec_evaluate>(exports, "codecEvaluate");
   add<codec_train>(exports, "codecTrain");
+  add<discriminators_new>(exports, "discriminatorsNew");
+  add<discriminators_train>(exports, "discriminatorsTrain");
+  add<dispose<Discriminators>>(exports, "discriminatorsDispose");
   add<codec_stream_new>(exports, "codecStreamNew");
   add<codec_stream_decode>(exports, "codecStreamDecode");
   add<codec_stream_restart>(exports, "codecStreamRestart");

@@ -34,16 +34,18 @@ class Settings {
     if (auto value = take(key); !value.IsUndefined())
       field = static_cast<Int>(to_integer(name(key), value, std::is_signed_v<Int> ? -high : 0, high, ErrorCode::Config));
   }
-  template <class Int>
-  void read(const char* key, std::vector<Int>& field) {
+  template <class Number>
+  void read(const char* key, std::vector<Number>& field) {
     auto value = take(key);
     if (value.IsUndefined()) return;
-    if (!value.IsArray()) fail_type(name(key), "an array of integers", value);
+    if (!value.IsArray()) fail_type(name(key), "an array of numbers", value);
     auto array = value.As<Napi::Array>();
     field.clear();
-    for (uint32_t i = 0; i < array.Length(); ++i)
-      field.push_back(static_cast<Int>(
-          to_integer(name(key) + "[" + std::to_string(i) + "]", array[i], -(1 << 30), 1 << 30, ErrorCode::Config)));
+    for (uint32_t i = 0; i < array.Length(); ++i) {
+      const std::string entry = name(key) + "[" + std::to_string(i) + "]";
+      if constexpr (std::is_floating_point_v<Number>) field.push_back(to_number(entry, array[i]));
+      else field.push_back(static_cast<Number>(to_integer(entry, array[i], -(1 << 30), 1 << 30, ErrorCode::Config)));
+    }
   }
   void read(const char* key, TensorRef& field) {
     if (auto value = take(key); !value.IsUndefined()) field = object_of<OwnedTensor>(name(key), value);

@@ -19,6 +19,7 @@ export type ParamsHandle = Handle<'params'>;
 export type TtsHandle = Handle<'tts'>;
 export type CodecHandle = Handle<'codec'>;
 export type CodecStreamHandle = Handle<'codecStream'>;
+export type DiscriminatorsHandle = Handle<'discriminators'>;
 export type JudgeHandle = Handle<'judge'>;
 export type OptimizerHandle = Handle<'optimizer'>;
 
@@ -186,6 +187,20 @@ export interface Binding {
     loss: object,
     token: MaybeToken,
   ): Promise<Named<NativeTensor | number>>;
+  discriminatorsNew(
+    config: object,
+    dtype: DType,
+    seed: number | null,
+    token: MaybeToken,
+  ): Promise<NativeModel<DiscriminatorsHandle>>;
+  discriminatorsTrain(
+    model: DiscriminatorsHandle,
+    recorded: TensorHandle,
+    decoded: TensorHandle,
+    weight: number,
+    token: MaybeToken,
+  ): Promise<number>;
+  discriminatorsDispose(model: DiscriminatorsHandle): void;
   codecDispose(model: CodecHandle): void;
   codecStreamNew(model: CodecHandle, streams: number, token: MaybeToken): Promise<CodecStreamHandle>;
   codecStreamDecode(stream: CodecStreamHandle, codes: TensorHandle, token: MaybeToken): Promise<Named<NativeTensor>>;

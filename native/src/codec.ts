@@ -1,5 +1,6 @@
 import { CheckpointError, type CodecConfig } from '@align2speak/contracts';
 import { binding, type CodecHandle, type CodecStreamHandle, type NativeModel } from './binding.js';
+import { type Discriminators, discriminatorsOf } from './discriminators.js';
 import { type CallOptions, underSignal } from './engine.js';
 import { type CreateOptions, type LoadOptions, Model, type NamedTensors } from './model.js';
 import { handleOf, Tensor, withTensors } from './tensor.js';
@@ -22,7 +23,7 @@ export interface CodecParts extends CodedBatch {
   wav: Tensor;
 }
 
-/** Weights of the reconstruction losses. */
+/** Weights of the losses, and how the step learns. */
 export interface CodecLoss {
   /** Of the mean squared difference over the samples of whole frames. */
   waveform?: number | undefined;
@@ -30,6 +31,14 @@ export interface CodecLoss {
   mel?: number | undefined;
   /** Of the mean absolute difference of log spectra, mean over the windows; the published recipe has 20. */
   stft?: number | undefined;
+  /** Of the mean squared distance of the discriminators' scores from 1; the published recipe has 1. */
+  adversarial?: number | undefined;
+  /** Of the mean absolute difference of the features of the discriminators' layers; the published recipe has 1. */
+  features?: number | undefined;
+  /** For the two before; they are not changed. */
+  discriminators?: Discriminators | undefined;
+  /** Encoder and quantiser get no gradients: the codes stay what they are, and whatever speaks them remains valid. Default false. */
+  frozenEncoder?: boolean | undefined;
   /** Added to mels and magnitudes before the logarithm, 1e-30 to 1000: what is far below it hardly counts. Default, as published, 1. */
   offset?: number | undefined;
   /**
@@ -131,17 +140,18 @@ export class Codec extends Model {
    * of the rounding is 1.
    *
    * @param batch `wav` `[B, S]` and `samples` `[B]`, as of forward.
-   * @throws as forward; ConfigError when no loss has a weight.
+   * @throws as forward; ConfigError when no loss has a weight, or one that needs discriminators and there are none.
    */
   async lossBackward(
     { wav, samples }: { wav: Tensor; samples?: Tensor | undefined },
-    loss: CodecLoss,
+    { discriminators, ...loss }: CodecLoss,
     { signal }: CallOptions = {},
   ): Promise<CodecParts & { loss: number }> {
     const audio = handleOf(wav, 'codec: wav');
     const counts = samples && handleOf(samples, 'codec: samples');
+    const against = discriminators && discriminatorsOf(discriminators, 'codec: discriminators');
     const trained = await underSignal({ signal }, (token) =>
-      binding().codecTrain(this.#handle, audio, counts, loss, token),
+      binding().codecTrain(this.#handle, audio, counts, { ...loss, discriminators: against }, token),
     );
     return withTensors(trained) as unknown as CodecParts & { loss: number };
   }

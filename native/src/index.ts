@@ -5,6 +5,7 @@
  */
 export type { NativeInfo, TensorArray } from './binding.js';
 export { Codec, type CodecLoss } from './codec.js';
+export { Discriminators } from './discriminators.js';
 export { info, setThreads } from './engine.js';
 export { Judge, type JudgeAnswer, type JudgeBatch } from './judge.js';
 export type { Model, NamedTensors } from './model.js';

@@ -3,10 +3,11 @@ import {
   ConfigError,
   codecConfig,
   DeviceError,
+  discriminatorConfig,
   parseConfig,
   ShapeError,
 } from '@align2speak/contracts';
-import { Codec, Optimizer, Tensor } from '@align2speak/native';
+import { Codec, Discriminators, Optimizer, Tensor } from '@align2speak/native';
 import { describe, expect, it } from 'vitest';
 import { ints } from './tiny-tts.js';
 
@@ -155,6 +156,69 @@ describe('codec', () => {
     expect(first.encoder).toBeGreaterThan(0);
     expect(first.encoder).not.toBe(plain.encoder);
     await expect(train({ seed: 1, step: 0, codes: 1.5 })).rejects.toThrow('codec: noise: codes: expected 0 to 1');
+  });
+
+  it('learns with a frozen encoder what its codes sound like: only the decoder has gradients, and the same ones', async () => {
+    const codec = await Codec.create(config, { seed: 6 });
+    const wav = await Tensor.from(wave(160), [2, 80]);
+    const train = async (frozenEncoder: boolean) => {
+      await codec.zeroGrad();
+      const { loss, codes } = await codec.lossBackward({ wav }, { mel: 1, frozenEncoder });
+      const gradients: Record<string, Float32Array> = {};
+      for (const [name, tensor] of Object.entries(await codec.gradients()))
+        gradients[name] = (await tensor.toArray()) as Float32Array;
+      return { loss, codes: await codes.toArray(), gradients };
+    };
+    const [free, frozen] = [await train(false), await train(true)];
+    expect([frozen.loss, frozen.codes]).toEqual([free.loss, free.codes]);
+    const isEncoders = (name: string) => name.startsWith('audio_encoder');
+    const moved = (gradient: Float32Array) => gradient.some((value) => value !== 0);
+    expect(Object.entries(free.gradients).filter(([name, each]) => isEncoders(name) && moved(each))).not.toEqual([]);
+    for (const [name, gradient] of Object.entries(free.gradients))
+      expect(frozen.gradients[name]).toEqual(isEncoders(name) ? new Float32Array(gradient.length) : gradient);
+  });
+
+  it('learns against discriminators, which learn to tell its speech from recordings', async () => {
+    const codec = await Codec.create(config, { seed: 5 });
+    const networks = parseConfig(
+      discriminatorConfig,
+      { periods: [2, 3], periodChannels: [2, 3], windows: [256], bandEdges: [0, 0.5, 1], bandChannels: 2 },
+      'test',
+    );
+    const discriminators = await Discriminators.create(networks, { seed: 3 });
+    const optimizer = Optimizer.create(discriminators, { weightDecay: 0 });
+    const recorded = await Tensor.from(wave(1200), [2, 600]);
+    const judged = { discriminators, adversarial: 1, features: 1 };
+    const { loss: before, wav: decoded } = await codec.lossBackward({ wav: recorded }, judged);
+    const losses: number[] = [];
+    for (let i = 0; i < 100; i++) {
+      await discriminators.zeroGrad();
+      losses.push((await discriminators.lossBackward({ recorded, decoded })).loss);
+      await optimizer.step({ lr: 3e-3, clipNorm: 1 });
+    }
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2);
+    const { loss: after } = await codec.lossBackward({ wav: recorded }, judged);
+    expect(after).toBeGreaterThan(before);
+    // The two terms are what the sum is made of, and the codec's own step changes nothing in the networks.
+    const term = (loss: object) =>
+      codec.lossBackward({ wav: recorded }, { discriminators, ...loss }).then(({ loss: value }) => value);
+    expect((await term({ adversarial: 1 })) + (await term({ features: 1 }))).toBeCloseTo(after, 4);
+    await discriminators.zeroGrad();
+    await codec.lossBackward({ wav: recorded }, judged);
+    for (const gradient of Object.values(await discriminators.gradients()))
+      expect((await gradient.toArray()).every((value) => value === 0)).toBe(true);
+
+    await expect(codec.lossBackward({ wav: recorded }, { adversarial: 1 })).rejects.toThrow('expected discriminators');
+    await expect(codec.lossBackward({ wav: recorded }, { ...judged, discriminators: codec as never })).rejects.toThrow(
+      'codec: discriminators: expected Discriminators',
+    );
+    const short = await Tensor.from(wave(1200), [1, 1200]);
+    await expect(discriminators.lossBackward({ recorded, decoded: short })).rejects.toThrow(ShapeError);
+    await expect(Discriminators.create({ ...networks, periods: [], bandEdges: [0] })).rejects.toThrow(
+      'periods and bands: expected at least one network',
+    );
+    discriminators.dispose();
+    await expect(discriminators.lossBackward({ recorded, decoded })).rejects.toThrow(DeviceError);
   });
 
   it.each([

@@ -49,5 +49,34 @@ export const codecConfig = z
     if (even !== undefined) refuse(context, ['resKernels'], 'odd kernels', even);
   });
 
+/**
+ * Configuration of the discriminators that a codec is trained against; field names are those the native model reads.
+ *
+ * The defaults are the published sizes; their band edges are not public, these are those of the Descript Audio Codec.
+ */
+export const discriminatorConfig = z.strictObject({
+  periods: z
+    .array(z.int().min(1).max(1000))
+    .default([2, 3, 5, 7, 11])
+    .describe('Samples at which waveforms are folded.'),
+  periodChannels: z
+    .array(size)
+    .min(1)
+    .default([32, 128, 512, 1024, 1024])
+    .describe('Of the layers over a folded waveform; all but the last stride by 3.'),
+  windows: z
+    .array(z.int().min(32).max(4096))
+    .default([512, 1024])
+    .describe('Samples of the spectrograms; the hop is a quarter.'),
+  bandEdges: z
+    .array(z.number().min(0).max(1))
+    .default([0, 0.1, 0.25, 0.5, 0.75, 1])
+    .describe('Of the bands of a spectrogram, ascending shares of its bins; each band has a network.'),
+  bandChannels: size.default(32).describe('Of every layer over a band.'),
+});
+
+/** A complete configuration of the discriminators. */
+export type DiscriminatorConfig = z.infer<typeof discriminatorConfig>;
+
 /** A complete configuration of the codec. */
 export type CodecConfig = z.infer<typeof codecConfig>;

@@ -13,7 +13,7 @@
  * Shapes stand in memory order with the last axis contiguous: transformers use `[B, T, C]`, convolutions `[B, C, T]`.
  * A ragged axis is written `<=T`, with a tensor of lengths beside it.
  */
-export { type CodecConfig, codecConfig } from './codec-config.js';
+export { type CodecConfig, codecConfig, type DiscriminatorConfig, discriminatorConfig } from './codec-config.js';
 export { type Codes, requireSameCodes, sliceCodes, stackCodes, unstackCodes } from './codes.js';
 export { configJsonSchema, parseConfig } from './config.js';
 export { digestOf } from './digest.js';

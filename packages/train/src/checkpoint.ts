@@ -4,7 +4,24 @@ import { CheckpointError, digestOf, writeFolder, writeWhole } from '@align2speak
 import type { Model, NamedTensors, Optimizer } from '@align2speak/native';
 import { readTensors, tensorsToWrite, writeSafetensors } from '@align2speak/weights';
 
-/** Files of a checkpoint beside state.json, which holds their checksums. */
+/** A model and what moves its weights. */
+export interface Learner {
+  readonly model: Model;
+  readonly optimizer: Optimizer;
+}
+
+/** What learns in a run: a model, and others beside it by their names. */
+export interface Learners extends Learner {
+  readonly others?: Readonly<Record<string, Learner>> | undefined;
+}
+
+/** Each learner with the beginning of its files' names. */
+const named = ({ others = {}, ...main }: Learners): [string, Learner][] => [
+  ['', main],
+  ...Object.entries(others).map(([name, learner]) => [`${name}-`, learner] as [string, Learner]),
+];
+
+/** Files of a learner beside state.json, which holds the checksums of all. */
 const parts = ['weights', 'exp-avg', 'exp-avg-sq'] as const;
 
 /** What decides the next update, beside the tensors. */
@@ -13,6 +30,8 @@ export interface CheckpointState {
   step: number;
   /** Steps of the optimizer, for its bias correction. */
   optimizerSteps: number;
+  /** The same of those beside it, by the beginning of their files' names. */
+  otherSteps?: Readonly<Record<string, number>>;
   /** Lowest validation score so far; null before the first. */
   best: number | null;
   /** Whatever the stage needs to go on: cursors, counters. */
@@ -32,23 +51,28 @@ export class Checkpoints {
    *
    * @throws CheckpointError where the disk refuses; earlier checkpoints are then as they were.
    */
-  async save(model: Model, optimizer: Optimizer, state: Omit<CheckpointState, 'optimizerSteps'>): Promise<void> {
+  async save(learners: Learners, state: Omit<CheckpointState, 'optimizerSteps' | 'otherSteps'>): Promise<void> {
     await writeFolder(
       join(this.folder, nameOf(state.step)),
       async (temporary) => {
-        const { steps, expAvg, expAvgSq } = await optimizer.state();
+        const allSteps: Record<string, number> = {};
         const checksums: Record<string, string> = {};
-        for (const [part, tensors] of [
-          ['weights', await model.state()],
-          ['exp-avg', expAvg],
-          ['exp-avg-sq', expAvgSq],
-        ] as [string, NamedTensors][]) {
-          const path = join(temporary, `${part}.safetensors`);
-          await writeSafetensors(path, await tensorsToWrite(tensors));
-          for (const tensor of Object.values(tensors)) tensor.dispose();
-          checksums[part] = await digestOf([path]);
+        for (const [prefix, { model, optimizer }] of named(learners)) {
+          const { steps, expAvg, expAvgSq } = await optimizer.state();
+          allSteps[prefix] = steps;
+          for (const [part, tensors] of [
+            ['weights', await model.state()],
+            ['exp-avg', expAvg],
+            ['exp-avg-sq', expAvgSq],
+          ] as [string, NamedTensors][]) {
+            const path = join(temporary, `${prefix}${part}.safetensors`);
+            await writeSafetensors(path, await tensorsToWrite(tensors));
+            for (const tensor of Object.values(tensors)) tensor.dispose();
+            checksums[`${prefix}${part}`] = await digestOf([path]);
+          }
         }
-        const content = { ...state, optimizerSteps: steps, checksums };
+        const { '': optimizerSteps, ...otherSteps } = allSteps;
+        const content = { ...state, optimizerSteps, ...(learners.others && { otherSteps }), checksums };
         await writeWhole(join(temporary, 'state.json'), `${JSON.stringify(content, null, 2)}\n`, CheckpointError);
       },
       CheckpointError,
@@ -93,15 +117,18 @@ export class Checkpoints {
   }
 
   /** Loads what {@link Checkpoints.verify} finds. @throws as verify; CheckpointError where it is of another model. */
-  async load(model: Model, optimizer: Optimizer, name?: string): Promise<CheckpointState | undefined> {
+  async load(learners: Learners, name?: string): Promise<CheckpointState | undefined> {
     const state = await this.verify(name);
     if (!state) return undefined;
-    const [weights, expAvg, expAvgSq] = await Promise.all(
-      parts.map((part) => readTensors(join(this.folder, nameOf(state.step), `${part}.safetensors`))),
-    );
-    await model.load(weights!);
-    await optimizer.load({ steps: state.optimizerSteps, expAvg: expAvg!, expAvgSq: expAvgSq! });
-    for (const tensors of [weights, expAvg, expAvgSq]) for (const tensor of Object.values(tensors!)) tensor.dispose();
+    for (const [prefix, { model, optimizer }] of named(learners)) {
+      const [weights, expAvg, expAvgSq] = await Promise.all(
+        parts.map((part) => readTensors(join(this.folder, nameOf(state.step), `${prefix}${part}.safetensors`))),
+      );
+      await model.load(weights!);
+      const steps = prefix === '' ? state.optimizerSteps : state.otherSteps![prefix]!;
+      await optimizer.load({ steps, expAvg: expAvg!, expAvgSq: expAvgSq! });
+      for (const tensors of [weights, expAvg, expAvgSq]) for (const tensor of Object.values(tensors!)) tensor.dispose();
+    }
     return state;
   }
 }
@@ -118,7 +145,7 @@ async function verified(folder: string): Promise<CheckpointState> {
     });
   if (nameOf(state.step) !== basename(folder))
     throw new CheckpointError({ where: path, what: 'step', expected: basename(folder), got: String(state.step) });
-  for (const part of parts) {
+  for (const part of new Set([...parts, ...Object.keys(checksums ?? {})])) {
     const file = join(folder, `${part}.safetensors`);
     const found = await digestOf([file]).catch((cause) => String(cause.code));
     if (found !== checksums?.[part])

@@ -1,18 +1,35 @@
 import { readWav } from '@align2speak/audio';
-import { codecConfig, randomIndex } from '@align2speak/contracts';
+import { loadCodec } from '@align2speak/codec';
+import {
+  ConfigError,
+  codecConfig,
+  type DiscriminatorConfig,
+  discriminatorConfig,
+  parseConfig,
+  randomIndex,
+} from '@align2speak/contracts';
 import { readManifest } from '@align2speak/data';
-import { Codec, type CodecLoss, Optimizer, Tensor } from '@align2speak/native';
+import { Codec, type CodecLoss, Discriminators, Optimizer, Tensor } from '@align2speak/native';
+import { disposeTensors } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
 import { requireManifests } from './coded-corpus.js';
-import { loopFields, shareAt, shareFrom } from './config.js';
+import { learningRate, loopFields, shareAt, shareFrom } from './config.js';
 import type { Phases, Stage } from './loop.js';
+import type { Metrics } from './run.js';
 
 /** Configuration of `align2speak codec train`. */
 export const codecTraining = z.strictObject({
   train: z.array(z.string()).min(1).describe('Manifests of speech to learn from.'),
   validation: z.array(z.string()).min(1).describe('Manifests of speech to measure on.'),
-  model: codecConfig.prefault({}),
+  init: z.string().optional().describe('Folder of the codec to start from; absent: random weights of `model`.'),
+  model: codecConfig.optional().describe('Sizes of a new codec; absent, without init: the published ones.'),
+  frozenEncoder: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Only the decoder learns: codes stay what they are, and models that speak them what they were. With init.',
+    ),
   items: z.int().min(1).default(16).describe('Crops of one update.'),
   cropFrames: z.int().min(1).default(12).describe('Frames of one crop.'),
   loss: z
@@ -28,6 +45,17 @@ export const codecTraining = z.strictObject({
         .describe('Samples of the spectra; below a pitch period the codes must place each pulse.'),
     })
     .prefault({}),
+  adversarial: z
+    .strictObject({
+      from: z.int().min(0).default(0).describe('First update.'),
+      weight: z.number().min(0).default(1).describe('Of what the discriminators say of decoded speech.'),
+      features: z.number().min(0).default(1).describe("Of the difference that the discriminators' layers see."),
+      networks: discriminatorConfig.prefault({}),
+    })
+    .optional()
+    .describe(
+      'Discriminators that the codec is trained against, and that learn with it. `best` is by spectra alone; see `last`.',
+    ),
   codeNoise: shareFrom.describe(
     'Replaces codes by random ones in training: the decoder learns to forgive wrong codes. From the start, it learns to ignore them all.',
   ),
@@ -37,49 +65,94 @@ export const codecTraining = z.strictObject({
 
 export type CodecTraining = z.infer<typeof codecTraining>;
 
-/** Trains the codec on random crops: spectral losses, no discriminator. */
+/** Trains the codec on random crops: spectral losses, and discriminators where they are wanted. */
 export async function codecStage(config: CodecTraining): Promise<Stage> {
+  const { beta1, beta2, weightDecay, loss, seed, frozenEncoder, adversarial } = config;
+  if (frozenEncoder && (config.init === undefined || weightDecay > 0)) {
+    const expected = 'init, and no weightDecay, which would move the encoder';
+    throw new ConfigError({ where: 'configuration', what: 'frozenEncoder', expected, got: 'others' });
+  }
   await requireManifests(config.train, config.validation);
-  const { sampleRate } = config.model;
+  const codec = await startingCodec(config);
+  const { sampleRate, downSampleRates } = codec.config;
   const [train, validation] = [
     await loadSpeech(config.train, sampleRate),
     await loadSpeech(config.validation, sampleRate),
   ];
-  const codec = await Codec.create(config.model, { seed: config.seed });
-  const { beta1, beta2, weightDecay, loss } = config;
   const optimizer = Optimizer.create(codec, { beta1, beta2, weightDecay });
-  const size = config.cropFrames * config.model.downSampleRates.reduce((a, b) => a * b, 1);
+  const rival = adversarial && (await startingRival(adversarial.networks, config));
+  const size = config.cropFrames * downSampleRates.reduce((a, b) => a * b, 1);
   const crops = (speech: Float32Array[], items: number, key: number[]) => batchOfCrops(speech, { items, size, key });
 
-  const pass = async (wav: Tensor, noise?: CodecLoss['noise']) => {
-    const { loss: value, ...parts } = await codec.lossBackward({ wav }, { ...loss, noise });
+  const pass = async (wav: Tensor, more: CodecLoss) => {
+    const {
+      loss: value,
+      wav: decoded,
+      ...parts
+    } = await codec.lossBackward({ wav }, { ...loss, frozenEncoder, ...more });
     const entropy = codeEntropy((await parts.codes.toArray()) as Int32Array, parts.codes.shape);
-    for (const tensor of [wav, ...Object.values(parts)]) tensor.dispose();
-    return { value, entropy };
+    for (const tensor of Object.values(parts)) tensor.dispose();
+    return { value, entropy, decoded };
   };
   return {
     name: 'codec',
     model: codec,
     optimizer,
+    others: rival && { discriminators: rival },
     async step(step: number, phases: Phases) {
-      const wav = await phases.time('data', () => crops(train, config.items, [config.seed, step]));
-      const { value } = await phases.time('train', () =>
-        pass(wav, { seed: config.seed, step, codes: shareAt(config.codeNoise, step) }),
+      const wav = await phases.time('data', () => crops(train, config.items, [seed, step]));
+      const noise = { seed, step, codes: shareAt(config.codeNoise, step) };
+      const against = rival && adversarial && step >= adversarial.from;
+      const { value, decoded } = await phases.time('train', () =>
+        pass(wav, {
+          noise,
+          ...(against && {
+            discriminators: rival.model,
+            adversarial: adversarial.weight,
+            features: adversarial.features,
+          }),
+        }),
       );
-      return { metrics: { loss: value } };
+      const metrics: Metrics = { loss: value };
+      if (against)
+        metrics['train/discriminators'] = await phases.time('discriminators', async () => {
+          const { loss: own } = await rival.model.lossBackward({ recorded: wav, decoded });
+          await rival.optimizer.step({ lr: learningRate(config, step), clipNorm: config.clipNorm });
+          await rival.model.zeroGrad();
+          return own;
+        });
+      disposeTensors({ wav, decoded });
+      return { metrics };
     },
     async validate() {
       // The same crops each time; their gradients are dropped.
-      const { value, entropy } = await pass(await crops(validation, config.validationItems, [0]));
+      const wav = await crops(validation, config.validationItems, [0]);
+      const { value, entropy, decoded } = await pass(wav, {});
       await codec.zeroGrad();
+      disposeTensors({ wav, decoded });
       return { score: value, metrics: { 'validation/loss': value, 'validation/codeEntropyBits': entropy } };
     },
     state: () => null,
     restore: () => {},
     async save(folder) {
-      await writeModelFolder(folder, await codec.state(), { kind: 'codec', config: config.model });
+      await writeModelFolder(folder, await codec.state(), { kind: 'codec', config: codec.config });
+    },
+    async close() {
+      rival?.model.dispose();
     },
   };
+}
+
+async function startingCodec({ init, model, seed }: CodecTraining): Promise<Codec> {
+  if (init === undefined) return Codec.create(model ?? parseConfig(codecConfig, {}, 'model'), { seed });
+  if (model !== undefined)
+    throw new ConfigError({ where: 'configuration', what: 'init, model', expected: 'one of the two', got: 'both' });
+  return loadCodec(init);
+}
+
+async function startingRival(networks: DiscriminatorConfig, { beta1, beta2, weightDecay, seed }: CodecTraining) {
+  const model = await Discriminators.create(networks, { seed });
+  return { model, optimizer: Optimizer.create(model, { beta1, beta2, weightDecay }) };
 }
 
 /** Every utterance of some manifests as samples. @throws DataError, naming the file, where one has another sample rate. */

@@ -1,15 +1,16 @@
 import { CheckpointError, DataError } from '@align2speak/contracts';
-import type { Model, Optimizer } from '@align2speak/native';
+import type { Learners } from './checkpoint.js';
 import { type LoopConfig, learningRate } from './config.js';
 import { Progress } from './progress.js';
 import type { Metrics, Run } from './run.js';
 
-/** What a stage does in an update. It leaves gradients in its model; the loop moves the weights. */
-export interface Stage {
+/**
+ * What a stage does in an update. It leaves gradients in its model; the loop moves the weights. Of others that learn beside it, the stage
+ * moves the weights itself.
+ */
+export interface Stage extends Learners {
   /** Shown in progress lines. */
   readonly name: string;
-  readonly model: Model;
-  readonly optimizer: Optimizer;
   /**
    * What takes long and has to be there before the first update, with the weights that the model begins with. Keeps what it makes in
    * the run's folder, and throws {@link Interrupted} soon after a signal.
@@ -96,7 +97,7 @@ async function runUpdates(
 ): Promise<void> {
   let best = Number.POSITIVE_INFINITY;
   let first = 0;
-  const found = await run.checkpoints.load(stage.model, stage.optimizer, from);
+  const found = await run.checkpoints.load(stage, from);
   if (found) {
     if (found.step > config.steps)
       throw new CheckpointError({
@@ -111,7 +112,7 @@ async function runUpdates(
   }
   await run.rewind(found?.step);
   const checkpoint = (step: number) =>
-    run.checkpoints.save(stage.model, stage.optimizer, {
+    run.checkpoints.save(stage, {
       step,
       best: Number.isFinite(best) ? best : null,
       stage: stage.state(),

@@ -99,7 +99,7 @@ it('a checkpoint replaces those of the course that the run has left, and all but
   const model = await loadTts(project.tts);
   const optimizer = Optimizer.create(model);
   const checkpoints = new Checkpoints(project.path('course'));
-  const save = (step: number) => checkpoints.save(model, optimizer, { step, best: null, stage: null });
+  const save = (step: number) => checkpoints.save({ model, optimizer }, { step, best: null, stage: null });
   for (const step of [9, 10, 11]) await save(step);
   expect(await checkpoints.list()).toEqual(['step-10', 'step-11']);
   await save(10);
