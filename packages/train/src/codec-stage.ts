@@ -70,7 +70,8 @@ export async function codecStage(config: CodecTraining): Promise<Stage> {
   const { beta1, beta2, weightDecay, loss, seed, frozenEncoder, adversarial } = config;
   if (frozenEncoder && (config.init === undefined || weightDecay > 0)) {
     const expected = 'init, and no weightDecay, which would move the encoder';
-    throw new ConfigError({ where: 'configuration', what: 'frozenEncoder', expected, got: 'others' });
+    const got = config.init === undefined ? 'no init' : `weightDecay ${weightDecay}`;
+    throw new ConfigError({ where: 'configuration', what: 'frozenEncoder', expected, got });
   }
   await requireManifests(config.train, config.validation);
   const codec = await startingCodec(config);

@@ -223,15 +223,29 @@ describe('a stage refuses what cannot work before it encodes any speech', () => 
     ],
     ['neither init nor model', () => ({ init: undefined }), /init, model: expected one of the two, got neither/],
   ];
+  const codec: [string, (p: Project) => object, RegExp][] = [
+    [
+      'speech at another rate',
+      (p) => ({ model: { ...configsOf(p).codec.model, sampleRate: 16_000 } }),
+      /\.wav: sample rate: expected 16000 Hz, got 8000 Hz/,
+    ],
+    ['both init and model', (p) => ({ init: p.codec }), /init, model: expected one of the two, got both/],
+    ['a new encoder frozen', () => ({ frozenEncoder: true }), /frozenEncoder: expected init, .*, got no init/],
+    [
+      'a frozen encoder that decays',
+      (p) => ({ model: undefined, init: p.codec, frozenEncoder: true, weightDecay: 0.1 }),
+      /frozenEncoder: expected .* no weightDecay, .*, got weightDecay 0\.1/,
+    ],
+    [
+      'discriminators without a network',
+      () => ({ adversarial: { networks: { periods: [], bandEdges: [0] } } }),
+      /discriminators: periods and bands: expected at least one network/,
+    ],
+  ];
   const cases = [
     ...(['grpo', 'dpo'] as const).flatMap((name) => policy.map((row) => [name, ...row] as const)),
     ...supervised.map((row) => ['finetune', ...row] as const),
-    [
-      'codec',
-      'speech at another rate',
-      (p: Project) => ({ model: { ...configsOf(p).codec.model, sampleRate: 16_000 } }),
-      /\.wav: sample rate: expected 16000 Hz, got 8000 Hz/,
-    ] as const,
+    ...codec.map((row) => ['codec', ...row] as const),
   ];
   it.each(cases)('%s: %s', async (name, _, changes, message) => {
     const config = writeConfig(project, { ...configsOf(project)[name], ...changes(project) });
