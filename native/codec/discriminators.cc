@@ -60,7 +60,7 @@ void DiscriminatorConfig::validate() const {
   require(periods.size() + resolutions.size() * bands.size() > 0, "periods and bands", "at least one network");
 }
 
-Discriminators::Discriminators(const DiscriminatorConfig& config, DType dtype, uint64_t seed) : config_(config), params_(dtype) {
+Discriminators::Discriminators(const DiscriminatorConfig& config, DType dtype, std::optional<uint64_t> seed) : config_(config), params_(dtype) {
   config.validate();
   Declarer folded(params_, "discriminator.discriminators.0.discriminators."),
       banded(params_, "discriminator.discriminators.1.discriminators.");

@@ -34,8 +34,8 @@ struct Judgement {
 
 class Discriminators {
  public:
-  /** Random weights. @throws Config */
-  Discriminators(const DiscriminatorConfig& config, DType dtype, uint64_t seed);
+  /** Random weights; without a seed zeros, to be loaded. @throws Config */
+  Discriminators(const DiscriminatorConfig& config, DType dtype, std::optional<uint64_t> seed);
 
   Params& params() { return params_; }
   DType dtype() const { return params_.dtype(); }

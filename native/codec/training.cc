@@ -12,8 +12,6 @@ struct Forward {
   Var* wav;
 };
 
-double number(const Tensor& t) { return t.dtype == DType::f32 ? t.as<float>()[0] : t.as<double>()[0]; }
-
 /** Random codes in place of some, which then pass no gradient. */
 Var* replace_codes(Tape& tape, const Codec& codec, Var* dequantized, const CodecNoise& noise) {
   const Rng rng{noise.seed, static_cast<uint32_t>(Stream::codes)};

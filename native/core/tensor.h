@@ -80,6 +80,9 @@ inline Tensor new_tensor(Arena& arena, DType dtype, std::initializer_list<int64_
   return new_tensor(arena, dtype, std::span<const int64_t>(shape.begin(), shape.size()));
 }
 
+/** Element i of a tensor of floating point. */
+inline double number(const Tensor& t, int64_t i = 0) { return t.dtype == DType::f32 ? t.as<float>()[i] : t.as<double>()[i]; }
+
 /** Rows [begin, begin + count) of a tensor's first axis, in place; of one without data nothing but the shape. */
 inline Tensor rows_of(Tensor t, int64_t begin, int64_t count) {
   const size_t row = t.dims[0] ? t.bytes() / static_cast<size_t>(t.dims[0]) : 0;

@@ -77,7 +77,7 @@ void check_truth(const Judge& judge, const JudgeBatch& batch) {
   else unused(batch.labels, "labels");
   if (kind != JudgeKind::quality) return unused(batch.quality, "quality");
   require_items(batch.quality, "quality", judge.dtype(), B);
-  auto value = [&](int64_t b) { return judge.dtype() == DType::f32 ? batch.quality.as<float>()[b] : batch.quality.as<double>()[b]; };
+  auto value = [&](int64_t b) { return number(batch.quality, b); };
   for (int64_t b = 0; b < B; ++b)
     if (!std::isfinite(value(b))) fail_item("quality", b, "a finite number", std::to_string(value(b)), ErrorCode::Data);
 }
@@ -99,8 +99,6 @@ JudgeNoise dropout_noise(const JudgeConfig& config, const JudgeStep& step) {
   const auto words = Rng{step.seed, static_cast<uint32_t>(Stream::dropout)}.words(step.step, 0);
   return {config.dropout, (uint64_t{words[0]} << 20) ^ words[1]};  // below 2^53, as seeds of ops are
 }
-
-double number(const Tensor& t) { return t.dtype == DType::f32 ? t.as<float>()[0] : t.as<double>()[0]; }
 
 }  // namespace
 

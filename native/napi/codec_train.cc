@@ -94,7 +94,7 @@ Napi::Value codec_train(const Napi::CallbackInfo& info) {
 Napi::Value discriminators_new(const Napi::CallbackInfo& info) {
   const DiscriminatorConfig config = to_discriminator_config(info[0]);
   const DType dtype = to_float_dtype("discriminators: dtype", info[1]);
-  const uint64_t seed = to_seed("discriminators: seed", info[2]).value_or(0);
+  const auto seed = to_seed("discriminators: seed", info[2]);
   auto create = [=](Workspace&) { return std::make_shared<Discriminators>(config, dtype, seed); };
   return submit(info.Env(), info[3], create, make_model_value<Discriminators>);
 }

@@ -134,7 +134,8 @@ Var* Transformer::feed_forward(Tape& tape, int64_t index, Var* x, const StackInp
 StackOutput Transformer::forward(Tape& tape, const StackInput& in) const {
   check_length(in.x->value.dim(1));
   if (in.packed && (config_.kernel > 1 || dropout(in) > 0))
-    fail_config(prefix_ + ": packed rows: expected a kernel of 1 and no dropout, got a kernel of " + std::to_string(config_.kernel));
+    fail_config(prefix_ + ": packed rows: expected a kernel of 1 and no dropout, got a kernel of " + std::to_string(config_.kernel) +
+                " and dropout of " + std::to_string(dropout(in)));
   StackOutput out;
   LayerTrace* traces = tape.arena().alloc<LayerTrace>(config_.layers);
   out.layers = {traces, static_cast<size_t>(config_.layers)};

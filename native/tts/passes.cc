@@ -97,8 +97,6 @@ History history_of(const PassContext& pass, const Tts& tts, const TtsBatch& batc
   return {noise, noise.own_history > 0 ? draw_own(pass, tts, batch, noise, prior) : Tensor{}};
 }
 
-double number(const Tensor& t, int64_t i = 0) { return t.dtype == DType::f32 ? t.as<float>()[i] : t.as<double>()[i]; }
-
 void backward(Tape& tape, Var* loss, double weight) {
   Tensor seed = new_tensor(tape.arena(), loss->value.dtype, loss->value.shape());
   if (seed.dtype == DType::f32) seed.as<float>()[0] = static_cast<float>(weight);

@@ -92,7 +92,7 @@ export async function codecStage(config: CodecTraining): Promise<Stage> {
       ...parts
     } = await codec.lossBackward({ wav }, { ...loss, frozenEncoder, ...more });
     const entropy = codeEntropy((await parts.codes.toArray()) as Int32Array, parts.codes.shape);
-    for (const tensor of Object.values(parts)) tensor.dispose();
+    disposeTensors(parts);
     return { value, entropy, decoded };
   };
   return {
