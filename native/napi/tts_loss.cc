@@ -46,6 +46,7 @@ void LossRequest::read(Settings& s, PolicyLoss& loss) {
   if (auto reference = s.take("reference"); !reference.IsUndefined())
     reference_ = object_of<Tts>(s.name("reference"), reference);
   loss.reference = reference_.get();
+  s.read("referenceGuidance", loss.reference_guidance);
 }
 
 void LossRequest::read(Settings& s, PreferenceLoss& loss) {

@@ -111,6 +111,8 @@ export interface PolicyLoss extends Weighted, ScoreSettings {
   maxFrames?: number | undefined;
   /** For the exact KL. */
   reference?: Tts | undefined;
+  /** Its guidance; default 1, off. */
+  referenceGuidance?: number | undefined;
 }
 
 /** Loss on pairs, the groups of two of the batch, the preferred sample first. @see ops.preferenceLoss */

@@ -16,10 +16,10 @@ TtsConfig everything() {
 }
 
 struct Fixture {
-  std::unique_ptr<Tts> tts = lively_model(everything(), DType::f64);
+  std::unique_ptr<Tts> tts;
   Arena inputs, arena;
   TtsBatch batch;
-  Fixture() {
+  explicit Fixture(uint64_t seed = 7) : tts(lively_model(everything(), DType::f64, seed)) {
     const TtsConfig& c = tts->config();
     batch = {.prompts = random_prompts(c, {4, 2}, {3, 2}, inputs), .codes = random_codes(c, 4, 9, inputs),
              .code_lengths = ints_of({9, 6, 5, 7}, {4}, inputs), .group = 2, .unconditional = ints_of({0, 0, 1, 0}, {4}, inputs)};
@@ -73,6 +73,15 @@ void check_gradient(const Loss& loss) {
   CHECK(moved > 20);
 }
 
+/** What another model's heads read over the fixture's batch; it lives in the inputs. */
+ReferenceHeads other_model(Fixture& f, bool local, const Sampling& sampling) {
+  static const std::unique_ptr<Tts> other = lively_model(everything(), DType::f64, 23);
+  Tape tape(test_context(), f.inputs, Tape::Mode::infer);
+  const Pass q = run_pass(tape, *other, f.batch);
+  const Decoded free = decode_unconditional(tape, *other, q.prompts, q.audio, {.group = 2});
+  return read_heads(tape, *other, q.audio, q.decoded, sampling, &free, local);
+}
+
 Pass pass_with_noise(Fixture& f, Tape& tape) {
   Pass p;
   const Noise noise{.dropout = true, .seed = 5};
@@ -80,6 +89,14 @@ Pass pass_with_noise(Fixture& f, Tape& tape) {
   p.audio = audio_rows(f.tts->config(), f.batch.codes, f.batch.code_lengths, tape.arena());
   p.decoded = f.tts->decode(tape, p.prompts, p.audio, {.group = 2, .unconditional = f.batch.unconditional, .noise = noise});
   return p;
+}
+
+/** Of a slightly different policy. */
+Tensor old_logprobs(Fixture& f, const Pass& p) {
+  const int64_t frames = p.audio.steps() * 2;
+  std::vector<double> old(static_cast<size_t>(4 * 2 * frames));
+  for (size_t i = 0; i < old.size(); ++i) old[i] = -3 + 0.1 * std::sin(static_cast<double>(i));
+  return f.f64(old, {4, 2, frames});
 }
 
 }  // namespace
@@ -105,16 +122,77 @@ TEST(tts_gradient_of_the_policy_loss_with_guidance) {
     const Pass p = run_pass(tape, *f.tts, f.batch);
     const Decoded twin = decode_unconditional(tape, *f.tts, p.prompts, p.audio, {.group = 2});
     const TokenScores scores = score_tokens(tape, *f.tts, p.audio, p.decoded, {.temperature = 0.9, .guidance = 2, .min_frames = 2}, &twin);
-    // Old log-probabilities of a slightly different policy; the last frame of sample 0 is not counted.
+    // The last frame of sample 0 is not counted.
     const int64_t frames = p.audio.steps() * 2;
-    std::vector<double> old(static_cast<size_t>(4 * 2 * frames));
-    for (size_t i = 0; i < old.size(); ++i) old[i] = -3 + 0.1 * std::sin(static_cast<double>(i));
     std::vector<int32_t> mask(static_cast<size_t>(4 * frames), 1);
     mask[9] = 0;
-    const PolicyInput input{.advantages = f.f64({0.5, -1, 0.75, -0.25}, {4}), .old_logprobs = f.f64(old, {4, 2, frames}),
+    const PolicyInput input{.advantages = f.f64({0.5, -1, 0.75, -0.25}, {4}), .old_logprobs = old_logprobs(f, p),
                             .mask = ints_of(mask, {4, frames}, f.inputs)};
     return policy(tape, *f.tts, p.audio, scores, input, {{"kind", 1}, {"max_frames", 20}, {"entropy_weight", 0.01}}).first;
   });
+}
+
+TEST(tts_gradient_of_the_divergence_from_a_guided_reference) {
+  for (bool local : {false, true})
+    check_gradient([local](Fixture& f, Tape& tape) {
+      const Sampling sampling{.temperature = 0.9, .min_frames = 2};
+      const ReferenceHeads reference = other_model(f, local, {.temperature = 0.9, .guidance = 1.8, .min_frames = 2});
+      const Pass p = run_pass(tape, *f.tts, f.batch);
+      const TokenScores scores = local ? score_tokens_locally(tape, *f.tts, p.audio, p.decoded, sampling, nullptr, reference)
+                                       : score_tokens(tape, *f.tts, p.audio, p.decoded, sampling, nullptr, reference);
+      const PolicyInput input{.advantages = f.f64({0.5, -1, 0.75, -0.25}, {4}), .old_logprobs = old_logprobs(f, p)};
+      return policy(tape, *f.tts, p.audio, scores, input, {{"kl", 4}, {"kl_weight", 0.3}}).first;
+    });
+}
+
+TEST(tts_divergence_is_that_of_all_tokens) {
+  for (bool local : {false, true}) {
+    Fixture f;
+    const TtsConfig& c = f.tts->config();
+    const Sampling plain = Sampling::plain();
+    Sampling guided = plain;
+    guided.guidance = 1.8;
+    const Fixture other(23);
+    Tape tape(test_context(), f.arena, Tape::Mode::infer);
+    const Pass p = run_pass(tape, *f.tts, f.batch), q = run_pass(tape, *other.tts, f.batch);
+    const Decoded free = decode_unconditional(tape, *other.tts, q.prompts, q.audio, {.group = 2});
+    auto scored = [&](const Tts& tts, const Pass& pass, const AudioRows& audio, const Sampling& s, const Decoded* uncond, const ReferenceHeads& reference = {}) {
+      return local ? score_tokens_locally(tape, tts, audio, pass.decoded, s, uncond, reference)
+                   : score_tokens(tape, tts, audio, pass.decoded, s, uncond, reference);
+    };
+    const ReferenceHeads reference = read_heads(tape, *other.tts, q.audio, q.decoded, guided, &free, local);
+    const Tensor kl = scored(*f.tts, p, p.audio, plain, nullptr, reference).kl->value;
+    // One head at a time says every id in turn; no head before it does.
+    const int64_t B = kl.dim(0), heads = kl.dim(1), U = kl.dim(2);
+    double worst = 0, least = 1e9;
+    for (int64_t k = 0; k < heads; ++k) {
+      std::vector<double> sum(static_cast<size_t>(B * U));
+      for (int32_t id = 0; id < c.vocab; ++id) {
+        AudioRows audio = p.audio;
+        audio.targets = new_tensor(f.arena, DType::i32, p.audio.targets.shape());
+        for (int64_t i = 0; i < audio.targets.size(); ++i) {
+          const int32_t token = p.audio.targets.as<int32_t>()[i];
+          audio.targets.as<int32_t>()[i] = token >= 0 && i / U % heads == k ? id : token;
+        }
+        const Tensor a = scored(*f.tts, p, audio, plain, nullptr).logprobs->value, b = scored(*other.tts, q, audio, guided, &free).logprobs->value;
+        for (int64_t s = 0; s < B; ++s)
+          for (int64_t u = 0; u < U; ++u) {
+            const int64_t i = (s * heads + k) * U + u;
+            sum[static_cast<size_t>(s * U + u)] += std::exp(element(a, i)) * (element(a, i) - element(b, i));
+          }
+      }
+      for (int64_t s = 0; s < B; ++s)
+        for (int64_t u = 0; u < U; ++u) {
+          const int64_t i = (s * heads + k) * U + u;
+          if (p.audio.targets.as<int32_t>()[i] < 0) continue;
+          const double want = sum[static_cast<size_t>(s * U + u)];
+          worst = std::max(worst, std::fabs(element(kl, i) - want));
+          least = std::min(least, want);
+        }
+    }
+    CHECK(least > 1e-3);
+    CHECK_NEAR(worst, 0, 1e-9);
+  }
 }
 
 TEST(tts_gradient_of_the_alignment_loss_with_a_prior) {

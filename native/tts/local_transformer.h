@@ -13,9 +13,11 @@ class LocalTransformer {
   LocalTransformer(Params& params, const TtsConfig& config, Param& audio_embeddings);
 
   /** Log-probabilities and entropies [B,K·S,U] of the targets, each given the tokens before it in its step.
-   *  hidden [B,U,C]; uncond: the same without conditions, for guidance. */
-  TokenScores score(Tape& tape, const AudioRows& audio, Var* hidden, Var* uncond, const Sampling& sampling, bool dropout,
-                    uint64_t seed) const;
+   *  hidden [B,U,C]; uncond: the same without conditions, for guidance; reference: `read` of another model, for the divergence. */
+  TokenScores score(Tape& tape, const AudioRows& audio, Var* hidden, Var* uncond, const Sampling& sampling,
+                    const ReferenceHeads& reference, bool dropout, uint64_t seed) const;
+  /** The heads and what they read at every step, as `score` takes a reference: rows [K·S,M,D]. */
+  ReferenceHeads read(Tape& tape, const AudioRows& audio, Var* hidden, Var* uncond, const Sampling& sampling) const;
 
   /** Draws the tokens of R steps, one head after another: `pick(k, x)` takes the output x [R,D] of position k and returns the tokens
    *  ints [R] of head k. hidden [R,C]; the cache, of this stack, has room for R rows. The tape must be in infer mode. */
@@ -36,7 +38,8 @@ class LocalTransformer {
   /** Input of position k + 1: tokens ints [R] of head k -> [R,D]. */
   Var* embed(Tape& tape, int64_t head, const Tensor& tokens) const;
   Var* project(Tape& tape, Var* x) const;
-  Var* run(Tape& tape, const Tensor& picked, const Tensor& tokens, Var* hidden, bool dropout, uint64_t seed) const;
+  struct Steps;
+  Var* run(Tape& tape, const Steps& steps, Var* hidden, bool dropout = false, uint64_t seed = 0) const;
 
   const TtsConfig config_;
   Param& audio_embeddings_;

@@ -30,19 +30,28 @@ Tensor steps_before_end(const TtsConfig& config, const Sampling& sampling, const
 }  // namespace
 
 TokenScores score_tokens(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded, const Sampling& sampling,
-                         const Decoded* uncond) {
+                         const Decoded* uncond, const ReferenceHeads& reference) {
   sampling.validate(tts.config());
   const auto [w, b] = tts.heads();
   return score_rows(tape, tts.config(), sampling,
                     {.x = decoded.hidden, .uncond = guiding(sampling, uncond), .w = tape.param(*w), .b = tape.param(*b),
                      .targets = audio.targets, .lengths = audio.lengths,
-                     .before = steps_before_end(tts.config(), sampling, audio, tape.arena())});
+                     .before = steps_before_end(tts.config(), sampling, audio, tape.arena()), .reference = reference});
 }
 
 TokenScores score_tokens_locally(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded,
-                                 const Sampling& sampling, const Decoded* uncond, const Noise& noise) {
+                                 const Sampling& sampling, const Decoded* uncond, const ReferenceHeads& reference, const Noise& noise) {
   sampling.validate(tts.config());
-  return tts.local().score(tape, audio, decoded.hidden, guiding(sampling, uncond), sampling, noise.dropout, noise.seed);
+  return tts.local().score(tape, audio, decoded.hidden, guiding(sampling, uncond), sampling, reference, noise.dropout, noise.seed);
+}
+
+ReferenceHeads read_heads(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded, const Sampling& sampling,
+                          const Decoded* uncond, bool local) {
+  Var* free = guiding(sampling, uncond);
+  if (local) return tts.local().read(tape, audio, decoded.hidden, free, sampling);
+  const auto [w, b] = tts.heads();
+  Var* x = free ? guide(tape, decoded.hidden, free, sampling.guidance) : decoded.hidden;
+  return {x->value, w->value, b->value};
 }
 
 Decoded decode_unconditional(Tape& tape, const Tts& tts, const Encoded& prompts, const AudioRows& audio, DecodeOptions options) {
@@ -93,20 +102,9 @@ std::pair<Var*, Var*> policy(Tape& tape, const Tts& tts, const AudioRows& audio,
   auto out = tape.apply_all(policy_loss,
                             {by_frame(tape, tts.config(), scores.logprobs), tape.constant(input.advantages),
                              tape.constant(audio.frame_lengths), maybe(input.old_logprobs), maybe(input.ref_logprobs),
-                             entropy, input.kl, maybe(input.mask), maybe(input.frame_advantages)},
+                             entropy, scores.kl ? by_frame(tape, tts.config(), scores.kl) : nullptr, maybe(input.mask), maybe(input.frame_advantages)},
                             attrs);
   return {out[0], out[1]};
-}
-
-Var* exact_kl(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded, const Tts& reference,
-              const Tensor& reference_hidden, double temperature) {
-  const auto [w, b] = tts.heads();
-  const auto [ref_w, ref_b] = reference.heads();
-  Var* kl = tape.apply(token_kl,
-                       {decoded.hidden, tape.param(*w), tape.param(*b), tape.constant(reference_hidden), tape.constant(ref_w->value),
-                        tape.constant(ref_b->value), tape.constant(audio.lengths)},
-                       {{"codebooks", double(tts.config().step_tokens())}, {"temperature", temperature}});
-  return by_frame(tape, tts.config(), kl);
 }
 
 Var* sample_logprobs(Tape& tape, const Tts& tts, const AudioRows& audio, const TokenScores& scores) {

@@ -8,10 +8,14 @@ namespace a2s {
 /** Log-probabilities and entropies [B,K·S,U] of the targets under the parallel heads. uncond: the unconditional pass,
  *  for guidance. @throws Config when guidance and `uncond` do not go together. */
 TokenScores score_tokens(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded, const Sampling& sampling,
-                         const Decoded* uncond = nullptr);
+                         const Decoded* uncond = nullptr, const ReferenceHeads& reference = {});
 /** The same under the local transformer. */
 TokenScores score_tokens_locally(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded,
-                                 const Sampling& sampling, const Decoded* uncond = nullptr, const Noise& noise = {});
+                                 const Sampling& sampling, const Decoded* uncond = nullptr, const ReferenceHeads& reference = {},
+                                 const Noise& noise = {});
+/** The heads of a reference that has seen the same batch, for the scores' divergence from it: `local` ones or the parallel. */
+ReferenceHeads read_heads(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded, const Sampling& sampling,
+                          const Decoded* uncond, bool local);
 
 /** The unconditional pass of guidance: `decoded` again, no sample with its conditions. */
 Decoded decode_unconditional(Tape& tape, const Tts& tts, const Encoded& prompts, const AudioRows& audio, DecodeOptions options);
@@ -37,15 +41,10 @@ struct PolicyInput {
   Tensor old_logprobs = {};      // absent: the policy itself
   Tensor ref_logprobs = {};
   Tensor mask = {};              // ints [B,T'], 0: the frame does not count (the forced end of a truncated sample)
-  Var* kl = nullptr;             // exact KL
 };
 /** {loss [1], stats [8]}. */
 std::pair<Var*, Var*> policy(Tape& tape, const Tts& tts, const AudioRows& audio, const TokenScores& scores, const PolicyInput& input,
                              AttrList attrs);
-
-/** Exact KL of the parallel heads from those of `reference` [B,K,U·S]; both have seen the same batch. */
-Var* exact_kl(Tape& tape, const Tts& tts, const AudioRows& audio, const Decoded& decoded, const Tts& reference,
-              const Tensor& reference_hidden, double temperature);
 
 /** Pairs are the groups of two of the batch, the preferred sample first. reference [B]: the log-probability of each
  *  sample under the reference model; reward_gap [P] or absent. {loss [1], margins [P]}. */

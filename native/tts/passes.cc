@@ -46,13 +46,27 @@ Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forward
   return f;
 }
 
-TokenScores score(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forward& f, const ScoreSettings& s, const Noise& noise = {}) {
-  std::optional<Decoded> uncond;
-  if (s.sampling.guided())
-    uncond = decode_unconditional(tape, tts, f.prompts, f.audio, {.group = batch.group, .noise = noise, .packed = !noise.dropout});
+/** The pass of guidance, where `sampling` wants one. */
+std::optional<Decoded> free_of(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forward& f, const Sampling& sampling, const Noise& noise = {}) {
+  if (!sampling.guided()) return {};
+  return decode_unconditional(tape, tts, f.prompts, f.audio, {.group = batch.group, .noise = noise, .packed = !noise.dropout});
+}
+
+TokenScores score(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forward& f, const ScoreSettings& s, const Noise& noise = {},
+                  const ReferenceHeads& reference = {}) {
+  const std::optional<Decoded> uncond = free_of(tape, tts, batch, f, s.sampling, noise);
   const Decoded* guide = uncond ? &*uncond : nullptr;
-  return s.heads == Heads::local ? score_tokens_locally(tape, tts, f.audio, f.decoded, s.sampling, guide, noise)
-                                 : score_tokens(tape, tts, f.audio, f.decoded, s.sampling, guide);
+  return s.heads == Heads::local ? score_tokens_locally(tape, tts, f.audio, f.decoded, s.sampling, guide, reference, noise)
+                                 : score_tokens(tape, tts, f.audio, f.decoded, s.sampling, guide, reference);
+}
+
+/** What a reference's heads read over the batch, guided as its `sampling` says. */
+ReferenceHeads read_reference(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const ScoreSettings& s) {
+  Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
+  tape.cancel = pass.cancel;
+  const Forward f = forward(tape, tts, batch);
+  const std::optional<Decoded> uncond = free_of(tape, tts, batch, f, s.sampling);
+  return read_heads(tape, tts, f.audio, f.decoded, s.sampling, uncond ? &*uncond : nullptr, s.heads == Heads::local);
 }
 
 /** What the model would say in each step after the true frames before it, ints [B,U,S·K]; never a special id. */
@@ -182,21 +196,17 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, co
 }
 
 Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const PolicyLoss& s, double weight) {
-  Tensor reference_hidden;
-  if (s.reference && s.score.heads == Heads::local)
-    fail_config("policy: heads: expected parallel ones for the exact KL, got the local transformer");
+  ReferenceHeads reference;
   if (s.reference) {
-    Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
-    tape.cancel = pass.cancel;
-    reference_hidden = forward(tape, *s.reference, batch).decoded.hidden->value;
+    ScoreSettings of = s.score;
+    of.sampling.guidance = s.reference_guidance;
+    reference = read_reference(pass, *s.reference, batch, of);
   }
   Tape tape(pass.ctx, pass.arena);
   tape.cancel = pass.cancel;
   const Forward f = forward(tape, tts, batch);
-  const TokenScores scores = score(tape, tts, batch, f, s.score);
-  PolicyInput input = s.input;
-  if (s.reference) input.kl = exact_kl(tape, tts, f.audio, f.decoded, *s.reference, reference_hidden, s.score.sampling.temperature);
-  const auto [loss, stats] = policy(tape, tts, f.audio, scores, input,
+  const TokenScores scores = score(tape, tts, batch, f, s.score, {}, reference);
+  const auto [loss, stats] = policy(tape, tts, f.audio, scores, s.input,
                                     {{"kind", double(s.kind)},
                                      {"clip_low", s.clip_low},
                                      {"clip_high", s.clip_high},

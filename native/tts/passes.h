@@ -66,6 +66,7 @@ struct PolicyLoss {
   double clip_low = 0, clip_high = 0, kl_weight = 0, entropy_weight = 0;
   int64_t max_frames = 0;
   const Tts* reference = nullptr;  // for the exact KL
+  double reference_guidance = 1;
 };
 
 /** See preference_loss. Pairs are the groups of two of the batch, the preferred sample first. */

@@ -24,9 +24,14 @@ Tensor allowed_ids(const TtsConfig& config, const Sampling& sampling, bool eos, 
   return allowed;
 }
 
+Var* guide(Tape& tape, Var* conditional, Var* unconditional, double guidance) {
+  return tape.apply(add, {tape.apply(scale, {conditional}, {{"factor", guidance}}), tape.apply(scale, {unconditional}, {{"factor", 1 - guidance}})});
+}
+
 namespace {
 
-TokenScores score(Tape& tape, const Sampling& s, const HeadRows& r, const Tensor& targets, const Tensor& lengths, const Tensor& allowed) {
+TokenScores score(Tape& tape, const Sampling& s, const HeadRows& r, const Tensor& targets, const Tensor& lengths, const Tensor& allowed,
+                  Var* kl = nullptr) {
   auto out = tape.apply_all(token_logprobs,
                             {r.x, r.w, r.b, tape.constant(targets), tape.constant(lengths), r.uncond,
                              allowed ? tape.constant(allowed) : nullptr},
@@ -35,7 +40,7 @@ TokenScores score(Tape& tape, const Sampling& s, const HeadRows& r, const Tensor
                              {"top_k", double(s.top_k)},
                              {"top_p", s.top_p},
                              {"guidance", s.guidance}});
-  return {out[0], out[1]};
+  return {out[0], out[1], kl};
 }
 
 }  // namespace
@@ -44,8 +49,14 @@ TokenScores score_rows(Tape& tape, const TtsConfig& config, const Sampling& samp
   Arena& arena = tape.arena();
   const Tensor free = allowed_ids(config, sampling, true, arena);
   const int32_t* before = r.before ? r.before.as<int32_t>() : nullptr;
+  Var* kl = nullptr;
+  if (const ReferenceHeads& q = r.reference; q.x) {
+    Var* x = r.uncond ? guide(tape, r.x, r.uncond, sampling.guidance) : r.x;
+    kl = tape.apply(token_kl, {x, r.w, r.b, tape.constant(q.x), tape.constant(q.w), tape.constant(q.b), tape.constant(r.lengths)},
+                    {{"codebooks", double(r.targets.dim(1))}, {"temperature", sampling.temperature}});
+  }
   if (!before || std::all_of(before, before + r.before.size(), [](int32_t n) { return n == 0; }))
-    return score(tape, sampling, r, r.targets, r.lengths, free);
+    return score(tape, sampling, r, r.targets, r.lengths, free, kl);
 
   // Two distributions: the first rows without EOS, then the others. Each pass ignores the targets of the other.
   Tensor late = new_tensor(arena, DType::i32, r.targets.shape());
@@ -54,7 +65,7 @@ TokenScores score_rows(Tape& tape, const TtsConfig& config, const Sampling& samp
     late.as<int32_t>()[i] = i % T < before[i / T / heads] ? -1 : r.targets.as<int32_t>()[i];
   TokenScores a = score(tape, sampling, r, r.targets, r.before, allowed_ids(config, sampling, false, arena));
   TokenScores b = score(tape, sampling, r, late, r.lengths, free);
-  return {tape.apply(add, {a.logprobs, b.logprobs}), tape.apply(add, {a.entropy, b.entropy})};
+  return {tape.apply(add, {a.logprobs, b.logprobs}), tape.apply(add, {a.entropy, b.entropy}), kl};
 }
 
 }  // namespace a2s

@@ -26,10 +26,16 @@ struct Sampling {
 /** ints [V], 0 = may not occur; without data when every id may. */
 Tensor allowed_ids(const TtsConfig& config, const Sampling& sampling, bool eos, Arena& arena);
 
-/** Both [B,K·S,U]; 0 where there is no target. */
+/** All [B,K·S,U]; 0 where there is no target. */
 struct TokenScores {
   Var* logprobs = nullptr;
   Var* entropy = nullptr;
+  Var* kl = nullptr;  // from a reference, where there is one
+};
+
+/** The heads of a model that others are measured against, and what they read: the rows of its own pass, guided or not. */
+struct ReferenceHeads {
+  Tensor x, w, b;  // shapes as in HeadRows
 };
 
 /** Rows that heads read, and the tokens that follow. */
@@ -39,7 +45,10 @@ struct HeadRows {
   Tensor targets;    // ints [B,heads,T]; -1: none
   Tensor lengths;    // ints [B]
   Tensor before;     // ints [B]: the first rows, in which EOS may not occur
+  ReferenceHeads reference = {};  // without data: none
 };
+/** γ·conditional + (1 - γ)·unconditional, of outputs that linear heads read. */
+Var* guide(Tape& tape, Var* conditional, Var* unconditional, double guidance);
 TokenScores score_rows(Tape& tape, const TtsConfig& config, const Sampling& sampling, const HeadRows& rows);
 
 }  // namespace a2s

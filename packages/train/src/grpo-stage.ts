@@ -68,6 +68,12 @@ export const grpoTraining = z.strictObject({
     .prefault({})
     .describe('From the second iteration on; relative to the probability when it was drawn; 0: never.'),
   entropyWeight: z.number().min(0).default(0),
+  reference: z
+    .strictObject({
+      weight: z.number().min(0).default(0).describe('Of the KL divergence from the initial model; 0: none.'),
+      guidance: z.number().min(1).default(1).describe('Its guidance: above 1 it also teaches what guidance knows.'),
+    })
+    .prefault({}),
   validationItems: z.int().min(1).default(48),
   ...arithmeticFields,
   ...loopFields,
@@ -83,12 +89,13 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
   }
   const [model, codec] = await Promise.all([loadTts(config.init, { bf16: config.bf16 }), loadCodec(config.codec)]);
   requireSameCodes(model.config, codec.config, config.init);
+  const reference = config.reference.weight > 0 ? await loadTts(config.init, { bf16: config.bf16 }) : undefined;
   const { beta1, beta2, weightDecay } = config;
   const optimizer = Optimizer.create(model, { beta1, beta2, weightDecay });
   // Before the pool, which may have speech to encode.
   const judges = await JudgedRewards.open(config.rewards, codec.config.sampleRate);
   const pool = await judges.closeOnFailure(PromptPool.open(config));
-  const trainer: Trainer = { model, codec, judges, config };
+  const trainer: Trainer = { model, codec, judges, config, ...(reference && { reference }) };
   let alarms = new Alarms();
   return {
     name: 'grpo',
@@ -154,6 +161,7 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
     async close() {
       await judges.close();
       codec.dispose();
+      reference?.dispose();
     },
   };
 }
@@ -163,6 +171,8 @@ interface Trainer {
   codec: Codec;
   judges: JudgedRewards;
   config: GrpoTraining;
+  /** The model that the KL divergence is from. */
+  reference?: Tts;
 }
 
 interface RollOptions {
@@ -233,6 +243,12 @@ async function learn(
           algorithm: config.algorithm,
           ...(config.algorithm === 'dr_grpo' && { maxFrames: config.maxFrames }),
           ...(config.entropyWeight > 0 && { entropyWeight: config.entropyWeight }),
+          ...(trainer.reference && {
+            reference: trainer.reference,
+            referenceGuidance: config.reference.guidance,
+            kl: 'exact',
+            klWeight: config.reference.weight,
+          }),
           weight: each.frames.length / found.advantages.length,
         }),
       );
@@ -245,6 +261,9 @@ async function learn(
     'policy/loss': sum(first.map(({ loss }, i) => (loss * rollouts[i]!.frames.length) / found.advantages.length)),
     'policy/logprobGap': Math.max(...gaps),
     'policy/outsideSupport': sum(first.map(({ stats }) => stats.outsideSupport!)),
+    ...(trainer.reference && {
+      'policy/kl': sum(first.map(({ stats }, i) => (stats.kl! * rollouts[i]!.frames.length) / found.advantages.length)),
+    }),
   };
   for (let iteration = 1; iteration < config.iterations && !skip; iteration++) {
     await move();

@@ -106,6 +106,26 @@ describe('iterations', () => {
   });
 });
 
+describe('the divergence from the initial model', () => {
+  it.each([
+    ['parallel heads', {}],
+    ['a local transformer', { localTransformer: { layers: 1, heads: 2, dModel: 8, dFfn: 16, maxPositions: 4 } }],
+  ])('is none at first, unless one is guided and the other not, with %s', async (name, changes) => {
+    const init = await writeTts(project.path(`reference-${name}`), changes);
+    const step = (reference: object, share = 0) => firstStep({ init, reference, guidance: { share, scale: 20 } });
+    const plain = await step({ weight: 0 });
+    const same = await step({ weight: 1 });
+    const guiding = await step({ weight: 1, guidance: 20 });
+    const both = await step({ weight: 1, guidance: 20 }, 1);
+    expect(plain.metrics).not.toHaveProperty(['policy/kl']);
+    expect(same.metrics['policy/kl']).toBe(0);
+    expect(distance(same.grads, plain.grads)).toBe(0);
+    expect(guiding.metrics['policy/kl']).toBeGreaterThan(1e-6);
+    expect(distance(guiding.grads, plain.grads)).toBeGreaterThan(1e-4);
+    expect(both.metrics['policy/kl']).toBe(0);
+  });
+});
+
 describe('likelihoods', () => {
   it.each([
     ['without guidance', { share: 0 }],
