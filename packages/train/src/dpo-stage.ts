@@ -1,18 +1,18 @@
 import { join } from 'node:path';
 import { loadCodec } from '@align2speak/codec';
-import { DataError, randomIndex, randomOrder, requireSameCodes, unstackCodes } from '@align2speak/contracts';
+import { DataError, randomIndex, randomOrder, requireSameCodes } from '@align2speak/contracts';
 import { type Codec, Optimizer, ops, type Sampling, Tensor, type Tts, type TtsBatch } from '@align2speak/native';
 import { type PreferencePairs, preferencePairs } from '@align2speak/rl';
-import { batchTensors, disposeTensors, loadTts } from '@align2speak/tts';
+import { disposeTensors, loadTts } from '@align2speak/tts';
 import { writeModelFolder } from '@align2speak/weights';
 import { z } from 'zod';
 import { arithmeticFields, loopFields } from './config.js';
-import { type Drawn, type JudgedGroup, JudgedGroups } from './judged-groups.js';
+import { type JudgedGroup, JudgedGroups } from './judged-groups.js';
 import { JudgedRewards, rewardSetting } from './judged-rewards.js';
 import { Interrupted, Phases, type Stage } from './loop.js';
 import { Progress } from './progress.js';
 import { PromptPool } from './prompt-pool.js';
-import { type RolloutPrompt, rollOut } from './rollouts.js';
+import { type Drawn, drawnBatch, type RolloutPrompt, rollOut } from './rollouts.js';
 import { prefixed } from './run.js';
 
 /** Configuration of `align2speak dpo`. */
@@ -85,17 +85,16 @@ export async function dpoStage(config: DpoTraining): Promise<Stage> {
     },
     async validate() {
       const prompts = await pool.validation(config.validationItems);
-      const rolled = await rollOut(
+      const { samples } = await rollOut(
         { model, codec },
         prompts,
         { seed: 0, sampling: samplingOf(config), maxFrames: config.maxFrames },
         new Phases(),
       );
       const { values } = await judges.score(
-        rolled.wavs,
+        samples.map(({ wav }) => wav),
         prompts.map(({ reference }) => reference),
       );
-      disposeTensors(rolled.batch, rolled);
       return { score: judges.selectionScore(values), metrics: prefixed('validation', judges.metrics(values)) };
     },
     state: () => null,
@@ -145,27 +144,23 @@ async function judgeChunk(maker: Maker, begin: number, count: number): Promise<J
     sampling: samplingOf(config),
     maxFrames: config.maxFrames,
   };
-  const rolled = await rollOut({ model, codec }, prompts, settings, new Phases());
+  const { samples } = await rollOut({ model, codec }, prompts, settings, new Phases());
   const references = prompts.flatMap(({ reference }) => new Array(groupSize).fill(reference));
-  const { values } = await judges.score(rolled.wavs, references);
-  const { codes, endTokens } = rolled.batch;
-  const ends = (await endTokens!.toArray()) as Int32Array;
-  const codebooks = codes.shape[1]!;
-  const drawn = unstackCodes((await codes.toArray()) as Int32Array, codes.shape, rolled.frames).map((each, i) => ({
-    codes: each,
-    end: ends.slice(i * codebooks, (i + 1) * codebooks),
-  }));
-  disposeTensors(rolled.batch, rolled);
+  const { values } = await judges.score(
+    samples.map(({ wav }) => wav),
+    references,
+  );
   return prompts.map((_, p) => {
     const first = p * groupSize;
-    const candidates = Array.from({ length: groupSize }, (_, g) => ({
+    const own = samples.slice(first, first + groupSize);
+    const candidates = own.map(({ truncated, wav }, g) => ({
       // A sample that was cut off has no end to learn: it cannot be part of a pair.
-      cer: rolled.truncated[first + g] === 1 ? Number.NaN : values.cer![first + g]!,
+      cer: truncated ? Number.NaN : values.cer![first + g]!,
       ssim: values.ssim![first + g]!,
-      durationSec: rolled.wavs[first + g]!.length / codec.config.sampleRate,
+      durationSec: wav.length / codec.config.sampleRate,
     }));
     const paired = preferencePairs([candidates], config).pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-    return { candidates, drawn: new Map(paired.map((g) => [g, drawn[first + g]!])) };
+    return { candidates, drawn: new Map(paired.map((g) => [g, own[g]!])) };
   });
 }
 
@@ -213,15 +208,11 @@ function requirePairs(
 }
 
 /** Chosen and rejected samples side by side, as the preference loss takes them. */
-async function pairBatch(pairs: readonly Pair[]): Promise<TtsBatch> {
-  const drawn = pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-  const batch = await batchTensors(
+const pairBatch = (pairs: readonly Pair[]): Promise<TtsBatch> =>
+  drawnBatch(
     pairs.map(({ prompt }) => prompt),
-    drawn.map(({ codes }) => codes),
+    pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]),
   );
-  const ends = Int32Array.from(drawn.flatMap(({ end }) => [...end]));
-  return { ...batch, endTokens: await Tensor.from(ends, [drawn.length, ends.length / drawn.length]) };
-}
 
 /** Fills in what the model, before its first update, thinks of each sample. */
 async function addReference(model: Tts, pairs: readonly Pair[]): Promise<void> {

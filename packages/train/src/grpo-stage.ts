@@ -1,6 +1,6 @@
 import { hopLengthOf, loadCodec } from '@align2speak/codec';
 import { ConfigError, randomAt, randomIndex, requireSameCodes } from '@align2speak/contracts';
-import { type Codec, Optimizer, type Sampling, Tensor, type Tts } from '@align2speak/native';
+import { type Codec, Optimizer, type Sampling, Tensor, type Tts, type TtsBatch } from '@align2speak/native';
 import { type Reference, type Scores, segmentsOf } from '@align2speak/rewards';
 import { type AdvantageStats, type Advantages, type AlarmMetrics, type AlarmState, Alarms } from '@align2speak/rl';
 import { disposeTensors, loadTts } from '@align2speak/tts';
@@ -10,7 +10,16 @@ import { arithmeticFields, loopFields } from './config.js';
 import { JudgedRewards, rewardSetting } from './judged-rewards.js';
 import { Phases, type Stage } from './loop.js';
 import { PromptPool } from './prompt-pool.js';
-import { frameRows, largestGap, lossMask, type RolloutPrompt, type Rollouts, rollOut } from './rollouts.js';
+import {
+  drawnBatch,
+  frameRows,
+  largestGap,
+  lossMask,
+  type Rollout,
+  type RolloutPrompt,
+  type Rollouts,
+  rollOut,
+} from './rollouts.js';
 import { type Metrics, prefixed } from './run.js';
 
 const creditedSetting = rewardSetting.extend({
@@ -33,6 +42,11 @@ export const grpoTraining = z.strictObject({
   prompts: z.int().min(1).default(12).describe('P, prompts of one update.'),
   groupSize: z.int().min(2).default(12).describe('G, rollouts of a prompt.'),
   promptsPerChunk: z.int().min(1).default(4).describe('Prompts rolled out at once; the others are judged meanwhile.'),
+  samplesPerPass: z
+    .int()
+    .min(1)
+    .default(12)
+    .describe('Rollouts learnt from at once, in whole groups; fewer need less memory.'),
   contextFrames: z.int().min(1).default(20).describe('Frames of a voice prompt.'),
   maxFrames: z.int().min(8).default(90).describe('A rollout without an end by then is cut off.'),
   minFrames: z.int().min(0).default(4).describe('No end is drawn before.'),
@@ -109,8 +123,8 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
         Array.from({ length: config.prompts }, (_, p) => pool.prompt(config.seed, step, 1, p)),
       );
       const seed = randomIndex(2 ** 48, config.seed, step, 2);
-      const { rollouts, values, parts } = await rollAndJudge(trainer, prompts, { seed, sampling, phases });
-      const frameCounts = Int32Array.from(rollouts.flatMap((each) => [...each.frames]));
+      const { samples, entropy, values, parts } = await rollAndJudge(trainer, prompts, { seed, sampling, phases });
+      const frameCounts = Int32Array.from(samples, ({ codes }) => codes.frames);
       const found = judges.advantages(
         { values, parts },
         {
@@ -120,13 +134,13 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
           combine: config.combine,
           ...(config.stdFloor && { stdFloor: config.stdFloor }),
           onFailure: config.onFailure,
-          lengthFailures: Uint8Array.from(rollouts.flatMap(({ truncated }) => [...truncated])),
+          lengthFailures: Uint8Array.from(samples, ({ truncated }) => Number(truncated)),
           onLengthFailure: config.onLengthFailure,
           ...(values.cer && { cerFilter: { cer: values.cer, best: config.bestCer, worst: config.worstCer } }),
         },
       );
       const metrics: Metrics = {
-        ...stepMetrics(found.stats, rollouts),
+        ...stepMetrics(found.stats, samples, entropy),
         ...judges.metrics(values),
         guided: guided ? 1 : 0,
       };
@@ -135,7 +149,9 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
       const segments = prompts.reduce((sum, { reference }) => sum + segmentsOf(reference.ipa).length, 0);
       metrics['samples/segmentsPerSec'] = (config.groupSize * segments) / audioSec;
       const skip = !found.valid.includes(1);
-      const learnt = await phases.time('update', () => learn(trainer, rollouts, found, { sampling, skip, move }));
+      const learnt = await phases.time('update', () =>
+        learn(trainer, prompts, samples, found, { sampling, skip, move }),
+      );
       for (const alarm of alarms.observe(step, watched(metrics))) {
         metrics[`alarm/${alarm.rule}`] = 1;
         console.error(`\nalarm at update ${step + 1}: ${alarm.rule}: ${alarm.message}`);
@@ -147,8 +163,7 @@ export async function grpoStage(config: GrpoTraining): Promise<Stage> {
     async validate() {
       const prompts = await pool.validation(config.validationItems);
       const sampling = samplingOf(config, 1);
-      const { rollouts, values } = await rollAndJudge(trainer, prompts, { seed: 0, sampling, group: 1 });
-      for (const each of rollouts) disposeTensors(each.batch, each);
+      const { values } = await rollAndJudge(trainer, prompts, { seed: 0, sampling, group: 1 });
       return { score: judges.selectionScore(values), metrics: prefixed('validation', judges.metrics(values)) };
     },
     state: () => ({ alarms: alarms.state(), means: judges.state() }),
@@ -183,13 +198,17 @@ interface RollOptions {
   phases?: Phases;
 }
 
-/** Rollouts and their raw reward values; while one chunk is judged, the next is rolled out. */
+/** Rollouts of all prompts, and their raw reward values. */
+interface Judged extends Rollouts, Pick<Scores, 'values' | 'parts'> {}
+
+/** Rolls out and judges; while one chunk is judged, the next is rolled out. */
 async function rollAndJudge(
   { model, codec, judges, config }: Trainer,
   prompts: readonly RolloutPrompt[],
   { seed, sampling, group = config.groupSize, phases = new Phases() }: RollOptions,
-): Promise<{ rollouts: Rollouts[] } & Pick<Scores, 'values' | 'parts'>> {
-  const rollouts: Rollouts[] = [];
+): Promise<Judged> {
+  const samples: Rollout[] = [];
+  const entropies: Float64Array[] = [];
   const judged: Promise<Scores>[] = [];
   const perChunk = Math.max(1, Math.round((config.promptsPerChunk * config.groupSize) / group));
   for (let begin = 0; begin < prompts.length; begin += perChunk) {
@@ -201,9 +220,13 @@ async function rollAndJudge(
     const settings = { group, seed, sampleIds, sampling, maxFrames: config.maxFrames };
     const rolled = await rollOut({ model, codec }, chunk, settings, phases);
     sampleIds.dispose();
-    rollouts.push(rolled);
+    samples.push(...rolled.samples);
+    entropies.push(rolled.entropy);
     const references = chunk.flatMap(({ reference }) => new Array<Reference>(group).fill(reference));
-    const scored = judges.score(rolled.wavs, references);
+    const scored = judges.score(
+      rolled.samples.map(({ wav }) => wav),
+      references,
+    );
     // A failure is thrown where it is awaited, not before.
     scored.catch(() => {});
     judged.push(scored);
@@ -212,32 +235,40 @@ async function rollAndJudge(
   const joined = <T>(of: (name: string) => T) =>
     Object.fromEntries(Object.keys(scores[0]!.values).map((name) => [name, of(name)]));
   return {
-    rollouts,
+    samples,
+    entropy: entropies[0]!.map((_, k) => sum(entropies.map((each) => each[k]!)) / entropies.length),
     values: joined((name) => Float64Array.from(scores.flatMap(({ values }) => [...values[name]!]))),
     parts: joined((name) => scores.flatMap(({ parts }) => parts[name]!)),
   };
 }
 
-/** The policy gradient of all chunks, of the last iteration, and what the passes measured. Releases the rollouts. */
+/** Whole groups that are learnt from in one pass. */
+interface LearningPass {
+  samples: readonly Rollout[];
+  batch: TtsBatch;
+  /** Of all samples of the update. */
+  share: number;
+  inputs: Awaited<ReturnType<typeof lossInputs>>;
+}
+
+/** The policy gradient of all rollouts, of the last iteration, and what the passes measured. */
 async function learn(
   trainer: Trainer,
-  rollouts: readonly Rollouts[],
+  prompts: readonly RolloutPrompt[],
+  samples: readonly Rollout[],
   found: Advantages,
   { sampling, skip, move }: { sampling: Sampling; skip: boolean; move: () => Promise<unknown> },
 ): Promise<Metrics> {
   const { model, config } = trainer;
-  const starts = rollouts.map((_, i) => rollouts.slice(0, i).reduce((sum, { frames }) => sum + frames.length, 0));
-  const inputs = await Promise.all(
-    rollouts.map((each, i) => lossInputs(each, found, starts[i]!, model.config.frameStacking)),
-  );
-  /** One pass over all chunks. @param drawn log-probabilities of the first iteration, which are the sampler's */
-  const pass = async (drawn?: readonly Tensor[]) => {
-    const passed = [];
-    for (const [i, each] of rollouts.entries()) {
-      passed.push(
-        await model.lossBackward(each.batch, {
+  const passes = await passesOf(trainer, prompts, samples, found);
+  /** @param drawn log-probabilities of the first iteration, which are the sampler's */
+  const run = async (drawn?: readonly Tensor[]) => {
+    const ran = [];
+    for (const [i, { batch, inputs, share }] of passes.entries()) {
+      ran.push(
+        await model.lossBackward(batch, {
           kind: 'policy',
-          ...inputs[i]!,
+          ...inputs,
           ...(drawn && { oldLogprobs: drawn[i]!, clipLow: config.clip.low, clipHigh: config.clip.high }),
           sampling,
           algorithm: config.algorithm,
@@ -249,51 +280,74 @@ async function learn(
             kl: 'exact',
             klWeight: config.reference.weight,
           }),
-          weight: each.frames.length / found.advantages.length,
+          weight: share,
         }),
       );
     }
-    return passed;
+    return ran;
   };
-  const first = await pass();
-  const gaps = await Promise.all(rollouts.map((each, i) => largestGap(each, first[i]!.logprobs)));
+  const first = await run();
+  const mean = (of: (pass: (typeof first)[number]) => number) =>
+    sum(first.map((each, i) => of(each) * passes[i]!.share));
   const metrics: Metrics = {
-    'policy/loss': sum(first.map(({ loss }, i) => (loss * rollouts[i]!.frames.length) / found.advantages.length)),
-    'policy/logprobGap': Math.max(...gaps),
+    'policy/loss': mean(({ loss }) => loss),
+    'policy/logprobGap': Math.max(
+      ...(await Promise.all(passes.map((each, i) => largestGap(each.samples, first[i]!.logprobs)))),
+    ),
     'policy/outsideSupport': sum(first.map(({ stats }) => stats.outsideSupport!)),
-    ...(trainer.reference && {
-      'policy/kl': sum(first.map(({ stats }, i) => (stats.kl! * rollouts[i]!.frames.length) / found.advantages.length)),
-    }),
+    ...(trainer.reference && { 'policy/kl': mean(({ stats }) => stats.kl!) }),
   };
   for (let iteration = 1; iteration < config.iterations && !skip; iteration++) {
     await move();
-    const later = await pass(first.map(({ logprobs }) => logprobs));
+    const later = await run(first.map(({ logprobs }) => logprobs));
     metrics['policy/moved'] = Math.max(...later.map(({ stats }) => stats.maxLogprobGap!));
     const tokens = sum(later.map(({ stats }) => stats.tokens!));
     metrics['policy/clipped'] =
       sum(later.map(({ stats }) => (stats.clippedBelow! + stats.clippedAbove!) * stats.tokens!)) / Math.max(1, tokens);
     for (const { logprobs } of later) logprobs.dispose();
   }
-  for (const [i, each] of rollouts.entries())
-    disposeTensors(each.batch, each, { logprobs: first[i]!.logprobs }, inputs[i]!);
+  for (const [i, { batch, inputs }] of passes.entries()) disposeTensors(batch, first[i]!, inputs);
   return metrics;
+}
+
+async function passesOf(
+  { model, config }: Trainer,
+  prompts: readonly RolloutPrompt[],
+  samples: readonly Rollout[],
+  found: Advantages,
+): Promise<LearningPass[]> {
+  const group = config.groupSize;
+  const perPass = Math.max(1, Math.floor(config.samplesPerPass / group));
+  const begins = Array.from({ length: Math.ceil(prompts.length / perPass) }, (_, i) => i * perPass);
+  return Promise.all(
+    begins.map(async (begin) => {
+      const own = prompts.slice(begin, begin + perPass);
+      const drawn = samples.slice(begin * group, (begin + own.length) * group);
+      return {
+        samples: drawn,
+        batch: await drawnBatch(own, drawn),
+        share: drawn.length / samples.length,
+        inputs: await lossInputs(drawn, found, begin * group, model.config.frameStacking),
+      };
+    }),
+  );
 }
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
-/** What the loss needs of some rollouts, of which the first is number `start` of the update. */
+/** What the loss needs of some samples, of which the first is number `start` of the update. */
 async function lossInputs(
-  rollouts: Rollouts,
+  samples: readonly Rollout[],
   { advantages, frameAdvantages }: Advantages,
   start: number,
   frameStacking: number,
 ) {
-  const end = start + rollouts.frames.length;
-  const ofFrames = frameAdvantages && (await frameRows(rollouts, frameAdvantages.slice(start, end), frameStacking));
+  const end = start + samples.length;
+  const ofFrames = frameAdvantages && (await frameRows(samples, frameAdvantages.slice(start, end), frameStacking));
   return {
-    advantages: await Tensor.from(Float32Array.from(advantages.subarray(start, end)), [end - start]),
+    advantages: await Tensor.from(Float32Array.from(advantages.subarray(start, end)), [samples.length]),
     ...(ofFrames && { frameAdvantages: ofFrames }),
-    mask: await lossMask(rollouts, frameStacking),
+    mask: await lossMask(samples, frameStacking),
   };
 }
 
@@ -322,25 +376,23 @@ function samplingOf({ temperature, topK, topP, minFrames }: GrpoTraining, guidan
 }
 
 /** What the rollouts of an update were like. */
-function stepMetrics(stats: AdvantageStats, rollouts: readonly Rollouts[]): Metrics {
-  const frames = rollouts.flatMap((each) => [...each.frames]);
-  const truncated = rollouts.flatMap((each) => [...each.truncated]);
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+function stepMetrics(stats: AdvantageStats, samples: readonly Rollout[], entropy: Float64Array): Metrics {
+  const mean = (of: (sample: Rollout) => number) => sum(samples.map(of)) / samples.length;
   const metrics: Metrics = {
     reward: stats.total.mean,
     'groups/valid': stats.validShare,
     'groups/zeroVariance': stats.zeroVarianceShare,
     'groups/filtered': stats.filteredShare,
     'samples/masked': stats.maskedShare,
-    'samples/truncated': mean(truncated),
-    'samples/frames': mean(frames),
+    'samples/truncated': mean(({ truncated }) => Number(truncated)),
+    'samples/frames': mean(({ codes }) => codes.frames),
   };
   for (const [name, { groupStd, bestOfGroup }] of Object.entries(stats.rewards)) {
     metrics[`groupStd/${name}`] = groupStd;
     metrics[`bestOfGroup/${name}`] = bestOfGroup;
   }
-  rollouts[0]!.entropy.forEach((_, k) => {
-    metrics[`entropy/${k}`] = mean(rollouts.map(({ entropy }) => entropy[k]!));
+  entropy.forEach((nats, k) => {
+    metrics[`entropy/${k}`] = nats;
   });
   return metrics;
 }

@@ -1,12 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises';
-import { type Codes, DataError, writeWhole } from '@align2speak/contracts';
+import { DataError, writeWhole } from '@align2speak/contracts';
 import type { Candidate } from '@align2speak/rl';
-
-/** What a rollout drew, its ending frame included. */
-export interface Drawn {
-  codes: Codes;
-  end: Int32Array;
-}
+import type { Drawn } from './rollouts.js';
 
 /** The samples of a prompt as they were judged, and what was drawn of those that may be part of a pair. */
 export interface JudgedGroup {
