@@ -60,24 +60,29 @@ TEST(tts_own_history_stands_where_the_step_before_drew_it) {
     AudioRows rows = audio_rows(config, codes, constant_ints(B, frames, arena), arena);
     const int64_t T = rows.input.dim(2), U = T / S;
     std::vector<int32_t> before(rows.input.as<int32_t>(), rows.input.as<int32_t>() + rows.input.size());
-    Tensor drawn = new_tensor(arena, DType::i32, {B, U, S * K});
-    for (int64_t i = 0; i < drawn.size(); ++i) drawn.as<int32_t>()[i] = static_cast<int32_t>(1000 + i);  // no code
-    replace_history(config, rows, drawn, 0.8, 3, 4);
+    const OwnHistory own = choose_own_history(config, rows, 0.8, 3, 4);
+    const Tensor steps = own.steps(config, rows, arena);
+    // What a step draws says which it is, and is no code.
+    Tensor drawn = new_tensor(arena, DType::i32, {steps.size(), S * K});
+    for (int64_t i = 0; i < drawn.size(); ++i)
+      drawn.as<int32_t>()[i] = static_cast<int32_t>(1000 + steps.as<int32_t>()[i / (S * K)] * S * K + i % (S * K));
+    for (int64_t i = 1; i < steps.size(); ++i) CHECK(steps.as<int32_t>()[i] > steps.as<int32_t>()[i - 1]);
+    replace_history(config, rows, own, drawn);
     int64_t replaced = 0;
     double most = 0, least = 1;
     for (int64_t b = 0; b < B; ++b) {
-      int64_t own = 0;
+      int64_t owned = 0;
       for (int64_t t = 0; t < T; ++t) {
         const bool is_own = rows.input.as<int32_t>()[b * K * T + t] >= 1000;
         CHECK(!(t < S && is_own));
-        own += is_own;
+        owned += is_own;
         for (int64_t k = 0; k < K; ++k) {
           const int64_t at = (b * K + k) * T + t;
           CHECK(rows.input.as<int32_t>()[at] == (is_own ? 1000 + ((b * U + t / S - 1) * S + t % S) * K + k : before[at]));
         }
       }
-      replaced += own;
-      const double share = static_cast<double>(own) / static_cast<double>(T - S);
+      replaced += owned;
+      const double share = static_cast<double>(owned) / static_cast<double>(T - S);
       most = std::max(most, share), least = std::min(least, share);
     }
     CHECK_NEAR(static_cast<double>(replaced) / static_cast<double>(B * (T - S)), 0.4, 0.1);

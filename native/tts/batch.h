@@ -57,8 +57,18 @@ Tensor draw_unconditional(double p, bool per_item, uint64_t seed, uint64_t step,
 /** Replaces frames of the decoder's input after its first step by random codes, each with probability p, in place: a model that
  *  cannot trust the frames before has to read the text. `step`, item and frame decide. */
 void scramble_history(const TtsConfig& config, AudioRows& rows, double p, uint64_t seed, uint64_t step);
-/** The same with codes that the model drew, ints [B,U,S·K] of the steps that follow each input; every item has its own probability,
- *  drawn uniformly up to `most`. */
-void replace_history(const TtsConfig& config, AudioRows& rows, const Tensor& drawn, double most, uint64_t seed, uint64_t step);
+/** Frames of the decoder's input after its first step in whose place the model's own codes go. Every item has its own probability,
+ *  drawn uniformly up to `most`; `step`, item and frame decide. */
+struct OwnHistory {
+  struct Frame {
+    int64_t item, frame;
+  };
+  std::vector<Frame> frames;  // item by item
+  /** Steps b·U + u that draw them, ints [R], ascending. */
+  Tensor steps(const TtsConfig& config, const AudioRows& rows, Arena& arena) const;
+};
+OwnHistory choose_own_history(const TtsConfig& config, const AudioRows& rows, double most, uint64_t seed, uint64_t step);
+/** Puts what the steps drew, ints [R,S·K], into the frames of the decoder's input. */
+void replace_history(const TtsConfig& config, AudioRows& rows, const OwnHistory& own, const Tensor& drawn);
 
 }  // namespace a2s

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/elementwise/elementwise.h"
+#include "ops/embedding/embedding.h"
 #include "sampling/sample_tokens.h"
 
 namespace a2s {
@@ -15,10 +16,11 @@ struct Forward {
   Decoded decoded;
 };
 
-/** A decoder's past as it was not: `drawn` are the model's own codes, without data where none are wanted. */
+/** A decoder's past as it was not: `drawn` are the model's own codes, in the order of `own`. */
 struct History {
   const StepNoise& noise;
-  Tensor drawn;
+  OwnHistory own = {};
+  Tensor drawn = {};
 };
 
 struct ForwardOptions {
@@ -35,7 +37,7 @@ Forward forward(Tape& tape, const Tts& tts, const TtsBatch& batch, const Forward
   f.audio = audio_rows(tts.config(), batch.codes, batch.code_lengths, tape.arena(), batch.end_tokens);
   if (o.history) {
     const StepNoise& n = o.history->noise;
-    if (o.history->drawn) replace_history(tts.config(), f.audio, o.history->drawn, n.own_history, n.seed, n.step);
+    replace_history(tts.config(), f.audio, o.history->own, o.history->drawn);
     scramble_history(tts.config(), f.audio, n.history, n.seed, n.step);
   }
   AttentionPrior rows;
@@ -69,23 +71,22 @@ ReferenceHeads read_reference(const PassContext& pass, const Tts& tts, const Tts
   return read_heads(tape, tts, f.audio, f.decoded, s.sampling, uncond ? &*uncond : nullptr, s.heads == Heads::local);
 }
 
-/** What the model would say in each step after the true frames before it, ints [B,U,S·K]; never a special id. */
-Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const StepNoise& noise, const TrainingPrior* prior) {
+/** What the model would say in the steps of `history` after the true frames before them; never a special id. */
+Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const StepNoise& noise, const TrainingPrior* prior,
+                const Tensor& steps) {
   const TtsConfig& config = tts.config();
-  check_batch(config, batch);
-  const int64_t B = batch.code_lengths.size(), n = config.step_tokens();
-  const int32_t* lengths = batch.code_lengths.as<int32_t>();
-  const int64_t U = *std::max_element(lengths, lengths + B) / config.frame_stacking + 1;
-  Tensor drawn = new_tensor(pass.arena, DType::i32, {B, U, n});
+  const int64_t R = steps.size(), n = config.step_tokens(), D = config.d_model;
+  Tensor drawn = new_tensor(pass.arena, DType::i32, {R, n});
   ScratchScope scope(pass.arena);
   Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
   tape.cancel = pass.cancel;
-  Var* hidden = tape.view(forward(tape, tts, batch, {.prior = prior}).decoded.hidden, {B * U, config.d_model});
+  Var* all = forward(tape, tts, batch, {.prior = prior}).decoded.hidden;
+  Var* hidden = tape.apply(embedding, {tape.constant(steps), tape.view(all, {all->value.size() / D, D})});
   const Tensor allowed = allowed_ids(config, {}, false, pass.arena);
   /** One token for each row of logits [rows,V]; row i is head `first` + i % per of step i / per. */
   auto draw = [&](Var* logits, int64_t per, int64_t first) {
-    Tensor ids = tape.alloc(DType::i32, {logits->value.size() / config.vocab});
-    for (int64_t i = 0; i < ids.size(); ++i) ids.as<int32_t>()[i] = static_cast<int32_t>(i / per);
+    Tensor ids = tape.alloc(DType::i32, {R * per});
+    for (int64_t i = 0; i < ids.size(); ++i) ids.as<int32_t>()[i] = steps.as<int32_t>()[i / per];
     Var* tokens = tape.apply(sample_tokens, {tape.view(logits, {ids.size(), config.vocab}), nullptr, tape.constant(allowed), tape.constant(ids)},
                              {{"seed", double(noise.seed)}, {"position", double((noise.step * n + first) / per)}, {"rows_per_sample", double(per)}});
     return tokens->value;
@@ -95,10 +96,10 @@ Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, 
     return drawn;
   }
   const LocalTransformer& local = tts.local();
-  DecodeCache cache(local.stack(), tts.dtype(), pass.ctx, pass.arena, B * U, n);
+  DecodeCache cache(local.stack(), tts.dtype(), pass.ctx, pass.arena, R, n);
   local.unroll(tape, cache, hidden, [&](int64_t k, Var* x) {
     const Tensor tokens = draw(local.head(pass.ctx, pass.arena, k).apply(tape, x), 1, k);
-    for (int64_t i = 0; i < B * U; ++i) drawn.as<int32_t>()[i * n + k] = tokens.as<int32_t>()[i];
+    for (int64_t i = 0; i < R; ++i) drawn.as<int32_t>()[i * n + k] = tokens.as<int32_t>()[i];
     return tokens;
   });
   return drawn;
@@ -108,7 +109,12 @@ Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, 
 History history_of(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const StepNoise& noise, const TrainingPrior* prior) {
   for (auto [name, p] : {std::pair{"history", noise.history}, {"ownHistory", noise.own_history}})
     if (!(p >= 0 && p <= 1)) fail_config(std::string("tts: noise: ") + name + ": expected 0 to 1, got " + std::to_string(p));
-  return {noise, noise.own_history > 0 ? draw_own(pass, tts, batch, noise, prior) : Tensor{}};
+  if (noise.own_history == 0) return {.noise = noise};
+  check_batch(tts.config(), batch);
+  const AudioRows rows = audio_rows(tts.config(), batch.codes, batch.code_lengths, pass.arena, batch.end_tokens);
+  History h{noise, choose_own_history(tts.config(), rows, noise.own_history, noise.seed, noise.step)};
+  if (!h.own.frames.empty()) h.drawn = draw_own(pass, tts, batch, noise, prior, h.own.steps(tts.config(), rows, pass.arena));
+  return h;
 }
 
 void backward(Tape& tape, Var* loss, double weight) {
