@@ -101,8 +101,8 @@ function checkLengths(wavs: readonly Float32Array[], { name, leastSamples }: Jud
   throw new DataError({ where: name, what: `wavs[${i}]`, expected, got: String(wavs[i]!.length) });
 }
 
-/** Samples of a batch, padding included: some 24 s of speech, a few milliseconds of copying. */
-const batchSamples = 2 ** 19;
+/** Samples of a batch, padding included: some 6 s of speech. Larger ones need more memory and are no faster (docs/SPEED.md). */
+const batchSamples = 2 ** 17;
 
 /** Indices in batches of similar length, the longest first; one wav may be longer than a batch by itself. */
 function batchesOf(wavs: readonly Float32Array[]): number[][] {
