@@ -160,7 +160,9 @@ async function judgeChunk(maker: Maker, begin: number, count: number): Promise<J
       durationSec: wav.length / codec.config.sampleRate,
     }));
     const paired = preferencePairs([candidates], config).pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]);
-    return { candidates, drawn: new Map(paired.map((g) => [g, own[g]!])) };
+    // Without the waveforms, which nobody needs any more.
+    const drawn = new Map(paired.map((g) => [g, { codes: own[g]!.codes, end: own[g]!.end }]));
+    return { candidates, drawn };
   });
 }
 
