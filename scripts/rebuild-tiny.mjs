@@ -33,7 +33,7 @@ const models = {
   'multilingual-recogniser': judge('multilingual-recogniser'),
   'recogniser-pt': judge('recogniser'),
   'held-out-recogniser-pt': judge('held-out-recogniser'),
-  'recogniser-pl': recogniserOf('pl', 'recogniser', 128, heard.slice(0, 2), 'steps=2000'),
+  'recogniser-pl': recogniserOf('pl', 'recogniser', 128, ['train', 'judges'], 'steps=2000'),
   'held-out-recogniser-pl': recogniserOf('pl', 'held-out-recogniser', 104, heard, 'steps=2500'),
   'recogniser-hi': recogniserOf('hi', 'recogniser', 128, heard, 'steps=2000'),
   'held-out-recogniser-hi': recogniserOf('hi', 'held-out-recogniser', 104, heard, 'steps=2500'),

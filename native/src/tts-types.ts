@@ -109,7 +109,7 @@ export interface PolicyLoss extends Weighted, ScoreSettings {
   klWeight?: number | undefined;
   entropyWeight?: number | undefined;
   maxFrames?: number | undefined;
-  /** For the exact KL. */
+  /** For the exact KL, of whole distributions: `topK`, `topP` and ids that may not occur do not enter it. */
   reference?: Tts | undefined;
   /** Its guidance; default 1, off. */
   referenceGuidance?: number | undefined;

@@ -61,12 +61,11 @@ TEST(tts_own_history_stands_where_the_step_before_drew_it) {
     const int64_t T = rows.input.dim(2), U = T / S;
     std::vector<int32_t> before(rows.input.as<int32_t>(), rows.input.as<int32_t>() + rows.input.size());
     const OwnHistory own = choose_own_history(config, rows, 0.8, 3, 4);
-    const Tensor steps = own.steps(config, rows, arena);
     // What a step draws says which it is, and is no code.
-    Tensor drawn = new_tensor(arena, DType::i32, {steps.size(), S * K});
+    Tensor drawn = new_tensor(arena, DType::i32, {static_cast<int64_t>(own.steps.size()), S * K});
     for (int64_t i = 0; i < drawn.size(); ++i)
-      drawn.as<int32_t>()[i] = static_cast<int32_t>(1000 + steps.as<int32_t>()[i / (S * K)] * S * K + i % (S * K));
-    for (int64_t i = 1; i < steps.size(); ++i) CHECK(steps.as<int32_t>()[i] > steps.as<int32_t>()[i - 1]);
+      drawn.as<int32_t>()[i] = static_cast<int32_t>(1000 + own.steps[static_cast<size_t>(i / (S * K))] * S * K + i % (S * K));
+    for (size_t i = 1; i < own.steps.size(); ++i) CHECK(own.steps[i] > own.steps[i - 1]);
     replace_history(config, rows, own, drawn);
     int64_t replaced = 0;
     double most = 0, least = 1;

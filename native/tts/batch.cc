@@ -198,38 +198,20 @@ OwnHistory choose_own_history(const TtsConfig& config, const AudioRows& rows, do
   const auto frames = static_cast<uint64_t>(B * T * (K + 1));  // the items' own numbers stand behind those of the frames
   auto p = [&](int64_t b) { return most * rng.uniform(step, frames + static_cast<uint64_t>(b)); };
   OwnHistory own;
-  choose_frames(config, rows, rng, step, p, [&](int64_t b, int64_t t, uint64_t) { own.frames.push_back({b, t}); });
+  choose_frames(config, rows, rng, step, p, [&](int64_t b, int64_t t, uint64_t) {
+    // Input frame t holds what the step before it drew.
+    const auto drawing = static_cast<int32_t>(b * rows.steps() + t / config.frame_stacking - 1);
+    if (own.steps.empty() || own.steps.back() != drawing) own.steps.push_back(drawing);
+    own.frames.push_back({b, t, static_cast<int64_t>(own.steps.size()) - 1});
+  });
   return own;
-}
-
-namespace {
-
-/** Input frame t holds what the step before it drew. */
-int64_t drawing_step(const TtsConfig& config, const AudioRows& rows, OwnHistory::Frame f) {
-  return f.item * rows.steps() + f.frame / config.frame_stacking - 1;
-}
-
-}  // namespace
-
-Tensor OwnHistory::steps(const TtsConfig& config, const AudioRows& rows, Arena& arena) const {
-  std::vector<int32_t> steps;
-  for (const Frame& f : frames) {
-    const auto step = static_cast<int32_t>(drawing_step(config, rows, f));
-    if (steps.empty() || steps.back() != step) steps.push_back(step);
-  }
-  Tensor out = new_tensor(arena, DType::i32, {static_cast<int64_t>(steps.size())});
-  std::copy(steps.begin(), steps.end(), out.as<int32_t>());
-  return out;
 }
 
 void replace_history(const TtsConfig& config, AudioRows& rows, const OwnHistory& own, const Tensor& drawn) {
   const int64_t K = rows.input.dim(1), T = rows.input.dim(2), S = config.frame_stacking;
-  int64_t at = -1, last = -1;
-  for (const OwnHistory::Frame& f : own.frames) {
-    const int64_t step = drawing_step(config, rows, f);
-    at += step != last, last = step;
-    const int32_t* from = drawn.as<int32_t>() + (at * S + f.frame % S) * K;
-    for (int64_t k = 0; k < K; ++k) rows.input.as<int32_t>()[(f.item * K + k) * T + f.frame] = from[k];
+  for (const auto& [item, frame, row] : own.frames) {
+    const int32_t* from = drawn.as<int32_t>() + (row * S + frame % S) * K;
+    for (int64_t k = 0; k < K; ++k) rows.input.as<int32_t>()[(item * K + k) * T + frame] = from[k];
   }
 }
 

@@ -61,11 +61,10 @@ void scramble_history(const TtsConfig& config, AudioRows& rows, double p, uint64
  *  drawn uniformly up to `most`; `step`, item and frame decide. */
 struct OwnHistory {
   struct Frame {
-    int64_t item, frame;
+    int64_t item, frame, row;  // row: of `steps`, the step that draws it
   };
-  std::vector<Frame> frames;  // item by item
-  /** Steps b·U + u that draw them, ints [R], ascending. */
-  Tensor steps(const TtsConfig& config, const AudioRows& rows, Arena& arena) const;
+  std::vector<Frame> frames;
+  std::vector<int32_t> steps;  // b·U + u, ascending
 };
 OwnHistory choose_own_history(const TtsConfig& config, const AudioRows& rows, double most, uint64_t seed, uint64_t step);
 /** Puts what the steps drew, ints [R,S·K], into the frames of the decoder's input. */

@@ -71,22 +71,24 @@ ReferenceHeads read_reference(const PassContext& pass, const Tts& tts, const Tts
   return read_heads(tape, tts, f.audio, f.decoded, s.sampling, uncond ? &*uncond : nullptr, s.heads == Heads::local);
 }
 
-/** What the model would say in the steps of `history` after the true frames before them; never a special id. */
+/** What the model would say in these steps after the true frames before them, ints [R,S·K]; never a special id. */
 Tensor draw_own(const PassContext& pass, const Tts& tts, const TtsBatch& batch, const StepNoise& noise, const TrainingPrior* prior,
-                const Tensor& steps) {
+                const std::vector<int32_t>& steps) {
   const TtsConfig& config = tts.config();
-  const int64_t R = steps.size(), n = config.step_tokens(), D = config.d_model;
+  const int64_t R = static_cast<int64_t>(steps.size()), n = config.step_tokens(), D = config.d_model;
   Tensor drawn = new_tensor(pass.arena, DType::i32, {R, n});
   ScratchScope scope(pass.arena);
   Tape tape(pass.ctx, pass.arena, Tape::Mode::infer);
   tape.cancel = pass.cancel;
   Var* all = forward(tape, tts, batch, {.prior = prior}).decoded.hidden;
-  Var* hidden = tape.apply(embedding, {tape.constant(steps), tape.view(all, {all->value.size() / D, D})});
+  Tensor picked = new_tensor(pass.arena, DType::i32, {R});
+  std::copy(steps.begin(), steps.end(), picked.as<int32_t>());
+  Var* hidden = tape.apply(embedding, {tape.constant(picked), tape.view(all, {all->value.size() / D, D})});
   const Tensor allowed = allowed_ids(config, {}, false, pass.arena);
   /** One token for each row of logits [rows,V]; row i is head `first` + i % per of step i / per. */
   auto draw = [&](Var* logits, int64_t per, int64_t first) {
     Tensor ids = tape.alloc(DType::i32, {R * per});
-    for (int64_t i = 0; i < ids.size(); ++i) ids.as<int32_t>()[i] = steps.as<int32_t>()[i / per];
+    for (int64_t i = 0; i < ids.size(); ++i) ids.as<int32_t>()[i] = steps[static_cast<size_t>(i / per)];
     Var* tokens = tape.apply(sample_tokens, {tape.view(logits, {ids.size(), config.vocab}), nullptr, tape.constant(allowed), tape.constant(ids)},
                              {{"seed", double(noise.seed)}, {"position", double((noise.step * n + first) / per)}, {"rows_per_sample", double(per)}});
     return tokens->value;
@@ -113,7 +115,7 @@ History history_of(const PassContext& pass, const Tts& tts, const TtsBatch& batc
   check_batch(tts.config(), batch);
   const AudioRows rows = audio_rows(tts.config(), batch.codes, batch.code_lengths, pass.arena, batch.end_tokens);
   History h{noise, choose_own_history(tts.config(), rows, noise.own_history, noise.seed, noise.step)};
-  if (!h.own.frames.empty()) h.drawn = draw_own(pass, tts, batch, noise, prior, h.own.steps(tts.config(), rows, pass.arena));
+  if (!h.own.frames.empty()) h.drawn = draw_own(pass, tts, batch, noise, prior, h.own.steps);
   return h;
 }
 
