@@ -101,16 +101,21 @@ A2S_INLINE float sin(float x) {
 }
 A2S_INLINE float cos(float x) { return sin(x + 1.57079632679489662f); }
 
-/** The tanh form of GELU and its derivative. */
+/** e^x, but finite and never 0. */
+A2S_INLINE double exp_clamped(double x) { return std::exp(x < 700 ? x > -700 ? x : -700 : 700); }
+A2S_INLINE float exp_clamped(float x) { return exp_within(x < 88.f ? x > -87.3f ? x : -87.3f : 88.f); }
+
+/** The tanh form of GELU, x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), and its derivative. Written as
+ *  x / (1 + e^-2u), it keeps its digits where it is small. */
 template <class T>
 A2S_INLINE T gelu(T x) {
-  return T(0.5) * x * (T(1) + math::tanh(T(0.79788456080286536) * (x + T(0.044715) * x * x * x)));
+  return x / (T(1) + exp_clamped(T(-1.5957691216057308) * (x + T(0.044715) * x * x * x)));
 }
 template <class T>
 A2S_INLINE T gelu_grad(T x) {
-  const T k = T(0.79788456080286536), a = T(0.044715);
-  T t = math::tanh(k * (x + a * x * x * x));
-  return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * k * (T(1) + 3 * a * x * x);
+  const T k = T(1.5957691216057308), a = T(0.044715);
+  const T e = exp_clamped(-k * (x + a * x * x * x)), y = T(1) / (T(1) + e);
+  return y + x * y * (e * y) * k * (T(1) + 3 * a * x * x);
 }
 
 }  // namespace a2s::math

@@ -29,4 +29,21 @@ TEST(vector_functions_are_within_their_bounds) {
   CHECK(worst_error(-12, 12, true, [](float x) { return math::tanh(x); }, [](double x) { return std::tanh(x); }) < 2e-7);
 }
 
+TEST(gelu_is_the_tanh_form_and_keeps_its_digits_where_it_is_small) {
+  auto tanh_form = [](double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x))); };
+  CHECK(worst_error(-6, 12, false, [](double x) { return math::gelu(x); }, tanh_form) < 1e-14);
+  CHECK(worst_error(-6, 12, true, [](float x) { return math::gelu(x); }, [](double x) { return math::gelu(x); }) < 5e-6);
+  CHECK_NEAR(math::gelu(-30.f), 0, 1e-30);
+  CHECK_NEAR(math::gelu(30.f), 30, 0);
+  CHECK_NEAR(math::gelu_grad(-30.f), 0, 1e-30);
+  CHECK_NEAR(math::gelu_grad(-30.0), 0, 1e-30);
+  CHECK(std::isnan(math::gelu(NAN)) && std::isnan(math::gelu_grad(NAN)));
+  const double h = 1e-6;
+  for (double x = -5; x < 5; x += 0.37) {
+    const double slope = (math::gelu(x + h) - math::gelu(x - h)) / (2 * h);
+    CHECK_NEAR(math::gelu_grad(x), slope, 1e-9);
+    CHECK_NEAR(math::gelu_grad(static_cast<float>(x)), slope, 1e-6);
+  }
+}
+
 }  // namespace a2s::test

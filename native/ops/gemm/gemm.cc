@@ -160,11 +160,19 @@ void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion<P>& o
 }
 
 template <class T>
-A2S_INLINE void finish_rows(T* c, int64_t ldc, int64_t rows, int64_t n, const T* bias, bool gelu, T* pre) {
+A2S_INLINE void finish_rows(T* __restrict c, int64_t ldc, int64_t rows, int64_t n, const T* __restrict bias, bool gelu,
+                            T* __restrict pre) {
+  if (!bias) bias = kZeros<T>;
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
-    if (bias)
-      for (int64_t j = 0; j < n; ++j) c[j] += bias[j];
-    if (pre) std::memcpy(pre + i * ldc, c, n * sizeof(T));
+    if (gelu && pre) {
+      T* sum = pre + i * ldc;
+      for (int64_t j = 0; j < n; ++j) {
+        const T x = c[j] + bias[j];
+        sum[j] = x, c[j] = math::gelu(x);
+      }
+      continue;
+    }
+    for (int64_t j = 0; j < n; ++j) c[j] += bias[j];
     if (gelu)
       for (int64_t j = 0; j < n; ++j) c[j] = math::gelu(c[j]);
   }
@@ -229,7 +237,7 @@ template <class T, class P>
 void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) const {
   Buffers<T>& buffer = buffers<T>();
   const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0), deep = depth<P>(kc);
-  const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu || epilogue.pre);
+  const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu);
   pack_rows<T, P>(A, part.row_begin, rows, k0, kc, buffer.a);
   if (k.enter) k.enter();
   for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {

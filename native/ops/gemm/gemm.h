@@ -34,7 +34,7 @@ struct Epilogue {
   bool accumulate = false;  // add the product to what C holds
   const T* bias = nullptr;  // [N], added to every row
   bool gelu = false;        // C = gelu(sum)
-  T* pre = nullptr;         // [M,N] with C's leading dimension: receives the sum before GELU
+  T* pre = nullptr;         // [M,N] with C's leading dimension: with gelu: receives the sum before it
 };
 
 /** C[M,N] = A[M,K] · B[K,N]. C must not overlap A, B or `pre`; its rows are `ldc` >= N elements apart. */
