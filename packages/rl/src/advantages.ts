@@ -1,52 +1,6 @@
-import { checkAdvantageInput } from './advantage-input.js';
-import { type Credit, creditFrames, type Reach } from './credit.js';
+import { type AdvantageInput, type CerFilter, checkAdvantageInput } from './advantage-input.js';
+import { creditFrames } from './credit.js';
 import { type RewardStats, rewardStats } from './reward-stats.js';
-
-/** What becomes of a sample that failed: left out of its group, or given its group's minimum of each reward. */
-export type FailurePolicy = 'mask' | 'group-minimum';
-
-/** Skips groups by their kept samples' error rates. */
-export interface CerFilter {
-  /** Error rates [P*G], lower is better; NaN is ignored. */
-  readonly cer: Float64Array;
-  /** A group is skipped where even its lowest CER is above this. */
-  readonly best: number;
-  /** A group is skipped where its highest CER is above this. */
-  readonly worst: number;
-}
-
-/** Rewards of P prompts with G rollouts each, and how they become advantages. */
-export interface AdvantageInput {
-  /** By name, each [P*G] with the rollouts of a prompt side by side; higher is better; NaN or infinite = failed. */
-  readonly rewards: Readonly<Record<string, Float64Array>>;
-  /** Weight >= 0 of each reward; one of weight 0 is reported, and takes no part in anything else. */
-  readonly weights: Readonly<Record<string, number>>;
-  /** G >= 2. */
-  readonly groupSize: number;
-  /**
-   * `sum-then-centre`: the weighted sum of the rewards, centred in its group (the paper).
-   * `standardise-each`: each reward centred and divided by its standard deviation in the group, then weighted, so that
-   * no reward outweighs another only because it varies more.
-   */
-  readonly combine: 'sum-then-centre' | 'standardise-each';
-  /**
-   * Least standard deviation that is divided by, > 0: keeps rounding noise from becoming advantages. With
-   * `standardise-each` 1e-3 by default; with `sum-then-centre` nothing is divided unless it is given.
-   */
-  readonly stdFloor?: number;
-  /** For samples of which a weighted reward failed; `mask` by default. */
-  readonly onFailure?: FailurePolicy;
-  /** [P*G], 1 = truncated, too short, too long or silent. */
-  readonly lengthFailures?: Uint8Array;
-  /** For samples marked in `lengthFailures`, whether or not their rewards failed too; `group-minimum` by default. */
-  readonly onLengthFailure?: FailurePolicy;
-  readonly cerFilter?: CerFilter;
-  /** By name of a reward: what of its weight goes to single frames, with `standardise-each`. */
-  readonly credits?: Readonly<Record<string, Credit>>;
-  /** For `credits`: frames of each sample [P*G], and how far from a part they answer for it. */
-  readonly frames?: Int32Array;
-  readonly reach?: Reach;
-}
 
 /** What happened to the groups and samples of one step; shares are of all groups, or of all samples. */
 export interface AdvantageStats {

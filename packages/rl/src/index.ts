@@ -1,5 +1,5 @@
+export type { AdvantageInput } from './advantage-input.js';
 export {
-  type AdvantageInput,
   type AdvantageStats,
   type Advantages,
   composeAdvantages,
