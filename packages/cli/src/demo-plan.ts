@@ -30,6 +30,13 @@ export const demoSizes: DemoSizes = {
   grpoSteps: 110,
 };
 
+/** The same with `scale` times the updates. */
+export const scaledSizes = (scale: number): DemoSizes => ({
+  ...demoSizes,
+  fineTuneSteps: Math.round(scale * demoSizes.fineTuneSteps),
+  grpoSteps: Math.round(scale * demoSizes.grpoSteps),
+});
+
 /** The shipped models. */
 export const shipped = {
   codec: 'models/tiny/codec',

@@ -6,7 +6,15 @@ import { info } from '@align2speak/native';
 import { type Summary, writeReport } from '@align2speak/report';
 import { formatDuration, Progress, train } from '@align2speak/train';
 import { Evaluator } from './demo-evaluator.js';
-import { checkShipped, demoSizes, type StageName, shipped, type TrainingPlan, TrainingPlans } from './demo-plan.js';
+import {
+  checkShipped,
+  type DemoSizes,
+  type StageName,
+  scaledSizes,
+  shipped,
+  type TrainingPlan,
+  TrainingPlans,
+} from './demo-plan.js';
 
 export interface DemoOptions {
   out: string;
@@ -15,6 +23,8 @@ export interface DemoOptions {
   /** Each is adapted to from the base model. */
   languages: readonly string[];
   seed: number;
+  /** Times the updates of fine-tuning and of GRPO. */
+  scale: number;
 }
 
 /** Adapts the shipped base model to a language it never heard, and writes `runs/demo/` with a report. */
@@ -42,12 +52,17 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
     // Trainings that an earlier run of the demo did count too.
     elapsedSec: Object.values(demo.phases).reduce((sum, seconds) => sum + seconds, 0),
     series,
-    reproduce: [`npm run demo${options.full ? ' -- --full' : ''}`, `${info().threads} threads, ${info().isa}`],
+    reproduce: [commandOf(options), `${info().threads} threads, ${info().isa}`],
   };
   await writeWhole(join(options.out, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
   printTable(summary);
   console.log(`\nreport: ${await writeReport(options.out)}`);
   return summary;
+}
+
+/** What does the same again. */
+function commandOf({ full, languages, seed, scale }: DemoOptions): string {
+  return `npm run demo -- ${full ? '--full ' : ''}--lang ${languages.join(' ')} --seed ${seed} --scale ${scale}`;
 }
 
 /** What the report says of itself. */
@@ -62,9 +77,11 @@ type LanguageResults = ReturnType<Evaluator['results']> & Required<Pick<Summary,
 class Demo {
   readonly phases: Record<string, number> = {};
   readonly #options: DemoOptions;
+  readonly #sizes: DemoSizes;
 
   constructor(options: DemoOptions) {
     this.#options = options;
+    this.#sizes = scaledSizes(options.scale);
   }
 
   /** The corpus, made once. */
@@ -85,12 +102,12 @@ class Demo {
 
   async adapt(lang: string): Promise<LanguageResults> {
     const folder = join(this.#options.out, lang);
-    const evaluator = await Evaluator.open(folder, lang, demoSizes);
+    const evaluator = await Evaluator.open(folder, lang, this.#sizes);
     const first = lang === this.#options.languages[0];
     const phase = (name: string) => (first ? name : `${lang}/${name}`);
     const timed = <T>(name: string, work: () => Promise<T>) => this.#timed(phase(name), work);
     try {
-      const plans = new TrainingPlans(folder, lang, { sizes: demoSizes, seed: this.#options.seed });
+      const plans = new TrainingPlans(folder, lang, { sizes: this.#sizes, seed: this.#options.seed });
       const trained = new Map<StageName, string>([['zero-shot', shipped.base]]);
       const run = async (stage: StageName, plan: TrainingPlan, keep: 'best' | 'last') => {
         await timed(`${stage}/train`, () => trainOnce(plan));
@@ -104,8 +121,8 @@ class Demo {
         // Either alone, for as long as both.
         const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
         const [fineTuneSteps, grpoSteps] = [
-          Math.round(demoSizes.fineTuneSteps * (1 + Math.min(10, ratio))),
-          Math.round(demoSizes.grpoSteps * (1 + Math.min(10, 1 / ratio))),
+          Math.round(this.#sizes.fineTuneSteps * (1 + Math.min(10, ratio))),
+          Math.round(this.#sizes.grpoSteps * (1 + Math.min(10, 1 / ratio))),
         ];
         await run('fine-tune-longer', plans.fineTune(fineTuneSteps, 'fine-tune-longer'), 'best');
         const longer = trained.get('fine-tune-longer')!;

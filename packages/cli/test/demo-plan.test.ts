@@ -2,7 +2,15 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadConfig, stages } from '@align2speak/train';
 import { describe, expect, it } from 'vitest';
-import { demoSizes, judgesOf, shipped, type TrainingPlan, TrainingPlans, targetLanguages } from '../src/demo-plan.js';
+import {
+  demoSizes,
+  judgesOf,
+  scaledSizes,
+  shipped,
+  type TrainingPlan,
+  TrainingPlans,
+  targetLanguages,
+} from '../src/demo-plan.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const plans = new TrainingPlans('runs/demo/pt', 'pt', { sizes: demoSizes, seed: 5 });
@@ -23,6 +31,10 @@ describe('trainings of the demo', () => {
   ])('%s has a recipe, and the settings over it are such as its stage takes', async (name, plan, expected) => {
     expect(plan.out).toBe(`runs/demo/pt/${name}`);
     expect(await load(plan)).toMatchObject({ seed: 5, codec: shipped.codec, ...expected });
+  });
+
+  it('have as many times the updates as --scale says, and the same tests', () => {
+    expect(scaledSizes(2.5)).toEqual({ ...demoSizes, fineTuneSteps: 1000, grpoSteps: 275 });
   });
 
   it('reward what the held-out judges do not hear', async () => {
