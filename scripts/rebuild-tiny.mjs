@@ -15,17 +15,14 @@ const cli = 'packages/cli/bin/align2speak.js';
 
 const judge = (recipe, ...set) => ({ command: ['judge', 'train'], recipe, set, install: installJudge });
 /** A recogniser of another language than its recipe's, with fewer channels: all models together stay below 20 MB. */
-const recogniserOf = (lang, recipe, channels, splits, ...set) =>
+const recogniserOf = (lang, recipe, channels, steps) =>
   judge(
     recipe,
-    `train=[${splits.map((split) => `corpus/${split}/${lang}.jsonl`).join(', ')}]`,
+    `train=[${['train', 'judges', 'invented'].map((split) => `corpus/${split}/${lang}.jsonl`).join(', ')}]`,
     `validation=[corpus/validation/${lang}.jsonl]`,
     `model.channels=${channels}`,
-    ...set,
+    `steps=${steps}`,
   );
-
-/** Splits that recognisers learn from; the Polish reward has not heard invented voices yet. */
-const heard = ['train', 'judges', 'invented'];
 
 /** Name, command of the command line, its recipe and settings over it, and what becomes of the run. Later ones need what earlier ones install. */
 const models = {
@@ -33,10 +30,10 @@ const models = {
   'multilingual-recogniser': judge('multilingual-recogniser'),
   'recogniser-pt': judge('recogniser'),
   'held-out-recogniser-pt': judge('held-out-recogniser'),
-  'recogniser-pl': recogniserOf('pl', 'recogniser', 128, ['train', 'judges'], 'steps=2000'),
-  'held-out-recogniser-pl': recogniserOf('pl', 'held-out-recogniser', 104, heard, 'steps=2500'),
-  'recogniser-hi': recogniserOf('hi', 'recogniser', 128, heard, 'steps=2000'),
-  'held-out-recogniser-hi': recogniserOf('hi', 'held-out-recogniser', 104, heard, 'steps=2500'),
+  'recogniser-pl': recogniserOf('pl', 'recogniser', 128, 2000),
+  'held-out-recogniser-pl': recogniserOf('pl', 'held-out-recogniser', 104, 2500),
+  'recogniser-hi': recogniserOf('hi', 'recogniser', 128, 2000),
+  'held-out-recogniser-hi': recogniserOf('hi', 'held-out-recogniser', 104, 2500),
   speaker: judge('speaker'),
   'held-out-speaker': judge('held-out-speaker'),
   quality: judge('quality'),
