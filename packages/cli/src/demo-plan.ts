@@ -91,7 +91,7 @@ export class TrainingPlans {
     this.#seed = options.seed;
   }
 
-  /** Paired speech of the target, five times as often as the old data; the best by the target's validation loss is kept. */
+  /** Paired speech of the target, five times as often as the old data. */
   fineTune(steps = this.#sizes.fineTuneSteps, name = 'fine-tune'): TrainingPlan {
     const old = sourceLanguages.map((lang) => `{manifest: corpus/train/${lang}.jsonl, repeat: 0.35}`);
     const train = list([`{manifest: corpus/train/${this.#lang}.small.jsonl, repeat: 5}`, ...old]);

@@ -109,14 +109,15 @@ class Demo {
     try {
       const plans = new TrainingPlans(folder, lang, { sizes: this.#sizes, seed: this.#options.seed });
       const trained = new Map<StageName, string>([['zero-shot', shipped.base]]);
-      const run = async (stage: StageName, plan: TrainingPlan, keep: 'best' | 'last') => {
+      const run = async (stage: StageName, plan: TrainingPlan) => {
         await timed(`${stage}/train`, () => trainOnce(plan));
         this.phases[phase(`${stage}/train`)] = secondsOf(plan);
-        trained.set(stage, join(plan.out, keep));
+        // Not the best by validation loss, which says little of samples: docs/LOG.md, 2026-11-28.
+        trained.set(stage, join(plan.out, 'last'));
       };
-      await run('fine-tune', plans.fineTune(), 'best');
+      await run('fine-tune', plans.fineTune());
       const fineTuned = trained.get('fine-tune')!;
-      await run('fine-tune+grpo', plans.grpo(fineTuned, 'fine-tune+grpo'), 'last');
+      await run('fine-tune+grpo', plans.grpo(fineTuned, 'fine-tune+grpo'));
       if (this.#options.full && first) {
         // Either alone, for as long as both.
         const ratio = this.phases['fine-tune+grpo/train']! / this.phases['fine-tune/train']!;
@@ -124,11 +125,11 @@ class Demo {
           Math.round(this.#sizes.fineTuneSteps * (1 + Math.min(10, ratio))),
           Math.round(this.#sizes.grpoSteps * (1 + Math.min(10, 1 / ratio))),
         ];
-        await run('fine-tune-longer', plans.fineTune(fineTuneSteps, 'fine-tune-longer'), 'best');
+        await run('fine-tune-longer', plans.fineTune(fineTuneSteps, 'fine-tune-longer'));
         const longer = trained.get('fine-tune-longer')!;
-        await run('fine-tune-longer+grpo', plans.grpo(longer, 'fine-tune-longer+grpo'), 'last');
-        await run('grpo', plans.grpo(shipped.base, 'grpo', grpoSteps), 'last');
-        await run('dpo', plans.dpo(fineTuned), 'last');
+        await run('fine-tune-longer+grpo', plans.grpo(longer, 'fine-tune-longer+grpo'));
+        await run('grpo', plans.grpo(shipped.base, 'grpo', grpoSteps));
+        await run('dpo', plans.dpo(fineTuned));
       }
       for (const [stage, model] of trained) await timed(`${stage}/evaluate`, () => evaluator.test(stage, model));
       await timed('recordings/evaluate', () => evaluator.ceilings());
