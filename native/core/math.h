@@ -34,9 +34,13 @@ A2S_INLINE float exp_within(float x) {
   return p * scale;
 }
 
+/** e^x, but finite and never 0. */
+A2S_INLINE double exp_clamped(double x) { return std::exp(x < 700 ? x > -700 ? x : -700 : 700); }
+A2S_INLINE float exp_clamped(float x) { return exp_within(x > -87.3f ? x < 88.37f ? x : 88.37f : -87.3f); }
+
 /** e^x; 0 below -87.3, inf above 88.37, NaN stays NaN. */
 A2S_INLINE float exp(float x) {
-  float y = exp_within(x > -87.3f ? x < 88.37f ? x : 88.37f : -87.3f);
+  float y = exp_clamped(x);
   y = x < -87.3f ? 0.f : y;
   y = x > 88.37f ? HUGE_VALF : y;
   return x == x ? y : x;
@@ -100,10 +104,6 @@ A2S_INLINE float sin(float x) {
   return odd ? -y : y;
 }
 A2S_INLINE float cos(float x) { return sin(x + 1.57079632679489662f); }
-
-/** e^x, but finite and never 0. */
-A2S_INLINE double exp_clamped(double x) { return std::exp(x < 700 ? x > -700 ? x : -700 : 700); }
-A2S_INLINE float exp_clamped(float x) { return exp_within(x < 88.f ? x > -87.3f ? x : -87.3f : 88.f); }
 
 /** The tanh form of GELU, x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), and its derivative. Written as
  *  x / (1 + e^-2u), it keeps its digits where it is small. */

@@ -26,14 +26,14 @@ interface LearningPass {
 
 /** The policy gradient of all rollouts, of the last iteration, and what the passes measured. */
 export async function learn(
-  trainer: Learner,
+  learner: Learner,
   prompts: readonly RolloutPrompt[],
   samples: readonly Rollout[],
   found: Advantages,
   { sampling, skip, move }: { sampling: Sampling; skip: boolean; move: () => Promise<unknown> },
 ): Promise<Metrics> {
-  const { model, config } = trainer;
-  const passes = await passesOf(trainer, prompts, samples, found);
+  const { model, config } = learner;
+  const passes = await passesOf(learner, prompts, samples, found);
   /** @param drawn log-probabilities of the first iteration, which are the sampler's */
   const run = async (drawn?: readonly Tensor[]) => {
     const ran = [];
@@ -47,8 +47,8 @@ export async function learn(
           algorithm: config.algorithm,
           ...(config.algorithm === 'dr_grpo' && { maxFrames: config.maxFrames }),
           ...(config.entropyWeight > 0 && { entropyWeight: config.entropyWeight }),
-          ...(trainer.reference && {
-            reference: trainer.reference,
+          ...(learner.reference && {
+            reference: learner.reference,
             referenceGuidance: config.reference.guidance,
             kl: 'exact',
             klWeight: config.reference.weight,
@@ -68,7 +68,7 @@ export async function learn(
       ...(await Promise.all(passes.map((each, i) => largestGap(each.samples, first[i]!.logprobs)))),
     ),
     'policy/outsideSupport': sum(first.map(({ stats }) => stats.outsideSupport!)),
-    ...(trainer.reference && { 'policy/kl': mean(({ stats }) => stats.kl!) }),
+    ...(learner.reference && { 'policy/kl': mean(({ stats }) => stats.kl!) }),
   };
   for (let iteration = 1; iteration < config.iterations && !skip; iteration++) {
     await move();
