@@ -3,10 +3,10 @@
 //   npm run rebuild-tiny -- codec base      only these, in this order, over what is there
 //   npm run rebuild-tiny -- --install codec only puts the result of the last run into models/tiny
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { setupOrExit } from './setup.mjs';
+import { commandLine, setupOrExit } from './setup.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -43,20 +43,6 @@ const models = {
 function align2speak(args) {
   const { status } = spawnSync(process.execPath, [cli, ...args], { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
-}
-
-/** The corpus with speech for judges. The demo's is the same without it, and keeps what was made of it. */
-function synthesiseCorpus() {
-  if (existsSync('corpus/invented')) return;
-  rmSync('corpus.new', { recursive: true, force: true });
-  align2speak(['data', 'synth', '--out', 'corpus.new', '--judges']);
-  if (!existsSync('corpus')) return renameSync('corpus.new', 'corpus');
-  for (const split of ['judges', 'invented']) {
-    rmSync(join('corpus', split), { recursive: true, force: true });
-    renameSync(join('corpus.new', split), join('corpus', split));
-  }
-  renameSync('corpus.new/corpus.json', 'corpus/corpus.json');
-  rmSync('corpus.new', { recursive: true });
 }
 
 /** The last line of a run's metrics that holds validation figures, of the weights that are installed. */
@@ -104,8 +90,8 @@ if (unknown) {
   process.exit(2);
 }
 if (!installOnly) {
-  await setupOrExit();
-  synthesiseCorpus();
+  await setupOrExit(commandLine);
+  align2speak(['data', 'synth', '--out', 'corpus', '--judges']);
 }
 for (const name of chosen.length > 0 ? chosen : Object.keys(models)) {
   const run = join('runs', 'tiny', name);

@@ -1,4 +1,4 @@
-// Brings a fresh clone to the state in which everything runs: tools, npm packages, native addon, TypeScript.
+// Brings a fresh clone to the state in which everything runs: tools, npm packages, native addon, TypeScript, the core's own tests.
 // Each step leaves a stamp of what it was made from; a step whose stamp still holds is not started at all.
 // Node's standard library only, because it runs before anything is installed.
 import { spawn } from 'node:child_process';
@@ -53,6 +53,7 @@ function fingerprints() {
     packages,
     addon: hashOf(packages, ...native),
     typescript: hashOf(packages, ...[...configs, ...sources].map(sizeAndTime)),
+    checks: hashOf(packages, ...native),
   };
 }
 
@@ -60,6 +61,7 @@ const outputs = {
   packages: () => [join(root, 'node_modules', '.package-lock.json')],
   addon: () => [join(root, 'native', 'build', 'Release', 'align2speak_native.node')],
   typescript: () => workspaces().map((dir) => join(dir, 'dist', 'index.js')),
+  checks: () => [join(root, 'native', 'build', 'align2speak_check')],
 };
 
 const readStamps = () => (existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {});
@@ -135,30 +137,36 @@ const turbo = (task) => [
 ];
 const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
 
+/** Builds with the compiler that was found, on every core. */
+async function build(step) {
+  const CXX = await checkTools();
+  return run(step, turbo(`build:${step}`), { CXX, CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()) });
+}
+const startOver = 'correct what the lines above name, or start over: `rm -rf native/build && npm run setup`';
+
 const steps = {
   packages: {
     start: () => run('packages', [...npm, 'ci', '--no-audit', '--no-fund']),
     hint: 'check that npm reaches its registry, then `npm run setup`',
   },
-  addon: {
-    start: async () => {
-      const CXX = await checkTools();
-      return run('addon', turbo('build:addon'), { CXX, CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()) });
-    },
-    hint: 'correct what the lines above name, or start over: `rm -rf native/build && npm run setup`',
-  },
+  addon: { start: () => build('addon'), hint: startOver },
   typescript: {
     start: () => run('typescript', turbo('build:ts')),
     hint: 'correct what the lines above name, then `npm run setup`',
   },
+  checks: { start: () => build('checks'), hint: startOver },
 };
 
-/** Runs the steps whose inputs changed. Prints one line a step. @throws SetupError with the step, its log and a remedy. */
-export async function setup() {
+/** What the command line needs: all but the core's own tests and benches. */
+export const commandLine = ['packages', 'addon', 'typescript'];
+
+/** Runs those of the steps whose inputs changed. Prints one line a step. @throws SetupError with the step, its log and a remedy. */
+export async function setup(wantedSteps = Object.keys(steps)) {
   checkNode();
   mkdirSync(cache, { recursive: true });
   const wanted = fingerprints();
-  for (const [step, { start, hint }] of Object.entries(steps)) {
+  for (const step of wantedSteps) {
+    const { start, hint } = steps[step];
     const stamps = readStamps();
     if (stamps[step] === wanted[step] && outputs[step]().every((path) => existsSync(path))) {
       console.log(`setup: ${step} up to date`);
@@ -178,8 +186,8 @@ export async function setup() {
 }
 
 /** As setup(), for the command line: prints an error plainly and ends the process with exit code 1. */
-export async function setupOrExit() {
-  await setup().catch((error) => {
+export async function setupOrExit(wantedSteps) {
+  await setup(wantedSteps).catch((error) => {
     if (!(error instanceof SetupError)) throw error;
     console.error(error.message);
     process.exit(1);

@@ -36,10 +36,9 @@ function setup(user?: { uid: number; gid: number }) {
   };
 }
 
-const allDone = ['packages', 'addon', 'typescript'].flatMap((step) => [
-  `setup: ${step} ...`,
-  `setup: ${step} done in 0.0 s`,
-]);
+const steps = ['packages', 'addon', 'typescript', 'checks'];
+const done = (step: string) => [`setup: ${step} ...`, `setup: ${step} done in 0.0 s`];
+const upToDate = (step: string) => `setup: ${step} up to date`;
 
 beforeEach(() => {
   repository = mkdtempSync(join(tmpdir(), 'setup-'));
@@ -53,6 +52,7 @@ beforeEach(() => {
   const turbo = `#!/bin/sh
 case $2 in
 build:addon) echo "built with $CXX"; mkdir -p native/build/Release; : > native/build/Release/align2speak_native.node ;;
+build:checks) : > native/build/align2speak_check ;;
 build:ts) for p in native packages/text; do mkdir -p $p/dist; : > $p/dist/index.js; done ;;
 esac`;
   put(
@@ -73,20 +73,32 @@ afterEach(() => rmSync(repository, { recursive: true }));
 
 describe('setup', () => {
   it('does each step once, and then nothing until an input changes', () => {
-    expect(setup()).toEqual({ status: 0, stdout: allDone, stderr: '' });
-    const upToDate = ['packages', 'addon', 'typescript'].map((step) => `setup: ${step} up to date`);
+    expect(setup()).toEqual({ status: 0, stdout: steps.flatMap(done), stderr: '' });
     rmSync(join(repository, 'bin/cmake'));
-    expect(setup()).toEqual({ status: 0, stdout: upToDate, stderr: '' });
+    expect(setup()).toEqual({ status: 0, stdout: steps.map(upToDate), stderr: '' });
+    const again = (...changed: string[]) =>
+      expect(setup().stdout).toEqual(steps.flatMap((step) => (changed.includes(step) ? done(step) : upToDate(step))));
 
     program('bin/cmake', 'echo cmake version 3.25.1');
     put('native/core/tensor.cc', '// changed');
-    expect(setup().stdout).toEqual([upToDate[0], allDone[2], allDone[3], upToDate[2]]);
+    again('addon', 'checks');
     put('packages/text/src/words.ts', '// new');
-    expect(setup().stdout).toEqual([upToDate[0], upToDate[1], allDone[4], allDone[5]]);
+    again('typescript');
     rmSync(join(repository, 'native/build'), { recursive: true });
-    expect(setup().stdout).toEqual([upToDate[0], allDone[2], allDone[3], upToDate[2]]);
+    again('addon', 'checks');
     put('package-lock.json', '{}');
-    expect(setup().stdout).toEqual(allDone);
+    again(...steps);
+  });
+
+  it('leaves out the tests of the core where only the command line is wanted', () => {
+    const chosen = 'import("./scripts/setup.mjs").then(({ setup, commandLine }) => setup(commandLine))';
+    const { stdout } = spawnSync(process.execPath, ['-e', chosen, 'x'], {
+      cwd: repository,
+      encoding: 'utf8',
+      env: { PATH: join(repository, 'bin'), npm_execpath: join(repository, 'npm.js') },
+    });
+    expect(stdout.match(/\w+(?= done)/g)).toEqual(['packages', 'addon', 'typescript']);
+    expect(setup().stdout).toEqual([...steps.slice(0, 3).map(upToDate), ...done('checks')]);
   });
 
   it('names the step, the remedy and the log of what failed, and starts there the next time', () => {

@@ -8,7 +8,10 @@ export function dataCommand(): Command {
   data
     .command('synth')
     .description('Makes a multilingual corpus spoken by espeak-ng voices; the same options give the same bytes.')
-    .requiredOption('--out <folder>', 'where to: a new or empty folder')
+    .requiredOption(
+      '--out <folder>',
+      'where to: a new folder, or a corpus of the same seed and scale to go on with or to add to',
+    )
     .option('--seed <n>', 'another corpus of the same kind', Number, 1)
     .option('--scale <x>', 'factor of every size (1: 285 minutes to train on)', Number, 1)
     .option('--source <codes>', 'languages of pretraining', list, ['en', 'de', 'nl', 'es', 'fr', 'it'])

@@ -84,13 +84,13 @@ class Demo {
     this.#sizes = scaledSizes(options.scale);
   }
 
-  /** The corpus, made once. */
+  /** The corpus of these languages, or what is missing of it. */
   async prepare(): Promise<void> {
     await this.#timed('set-up/corpus', async () => {
-      if (existsSync('corpus/corpus.json')) return;
       let progress: Progress | undefined;
       await synthesizeCorpus({
         out: 'corpus',
+        target: this.#options.languages,
         onProgress: ({ madeSec, totalSec }) => {
           progress ??= new Progress('corpus: seconds of speech', Math.round(totalSec));
           progress.show(Math.round(madeSec));

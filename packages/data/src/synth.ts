@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { CancelledError, ConfigError, writeWhole } from '@align2speak/contracts';
 import { grammars } from './languages/index.js';
 import { manifestOf, runSynthJob, type SynthJob, type SynthResult } from './synth-job.js';
@@ -31,7 +30,7 @@ export interface SynthProgress {
 
 /** What {@link synthesizeCorpus} is to make. */
 export interface SynthOptions {
-  /** Folder of the corpus: new, empty, or one that this function made. */
+  /** Folder of the corpus: new, empty, or one that this function made or began. */
   out: string;
   /** Whole number; default 1. */
   seed?: number;
@@ -55,59 +54,69 @@ export interface SynthOptions {
 /** What a synthetic corpus holds; the content of its `corpus.json`. */
 export interface CorpusSummary {
   version: number;
+  /** All that was asked for so far. */
   options: { seed: number; scale: number; source: readonly string[]; target: readonly string[]; judges: boolean };
-  manifests: SynthResult[];
+  /** Those that are there. */
+  manifests: readonly SynthResult[];
 }
 
 /**
  * Makes a corpus spoken by espeak-ng voices: `<out>/{train,validation,test}/<lang>.jsonl` with 22 050 Hz WAV files
- * in `wav/<lang>/` beside them, and `corpus.json`, written last.
+ * in `wav/<lang>/` beside them, and `corpus.json`, which lists the manifests that are complete.
  *
  * Splits are disjoint in voices and sentences; at least half of the words of validation and test occur in no training
- * sentence. The same options give the same bytes. A complete corpus of the same options is kept as it is.
+ * sentence. The same options give the same bytes. Manifests that are there are kept, so that an interrupted corpus goes on,
+ * and languages, or speech for judges, can be added to one of the same seed and scale.
  *
- * @throws ConfigError on options out of range, an unknown language, or a folder that holds anything else.
- * @throws DeviceError without espeak-ng; CancelledError where the signal stops it.
+ * @returns all that the corpus holds.
+ * @throws ConfigError on options out of range, an unknown language, a corpus of other options, or a folder that holds
+ * anything else; DeviceError without espeak-ng; CancelledError where the signal stops it.
  */
 export async function synthesizeCorpus(settings: SynthOptions): Promise<CorpusSummary> {
   const { out, seed = 1, scale = 1, workers = 2, onProgress = () => {}, signal } = settings;
   const { source = ['en', 'de', 'nl', 'es', 'fr', 'it'], target = ['pt', 'pl', 'hi'], judges = false } = settings;
-  const options = { seed, scale, source: [...source], target: [...target], judges };
-  checkOptions(options, workers);
-  const jobs = jobsOf(out, options);
-  const finished = await openFolder(out, options, jobs);
-  if (finished) return finished;
+  const asked = { seed, scale, source: [...source], target: [...target], judges };
+  checkOptions(asked, workers);
+  const { options, manifests: found } = await openFolder(out, asked);
+  const jobs = jobsOf(out, asked).filter((job) => !found.some(({ manifest }) => manifest === manifestOf(job)));
 
+  const order = jobsOf(out, options).map(manifestOf);
+  let summary: CorpusSummary = { version, options, manifests: found };
+  let written = Promise.resolve();
+  const onResult = (result: SynthResult) => {
+    const manifests = [...summary.manifests, result];
+    manifests.sort((a, b) => order.indexOf(a.manifest) - order.indexOf(b.manifest));
+    summary = { ...summary, manifests };
+    const text = `${JSON.stringify(summary, null, 2)}\n`;
+    written = written.then(() => writeWhole(join(out, summaryFile), text));
+    return written;
+  };
   const totalSec = jobs.reduce((sum, job) => sum + secondsOf(job), 0);
   let madeSec = 0;
   const onSpeech = (seconds: number) => {
     madeSec += seconds;
     onProgress({ madeSec, totalSec });
   };
-  const manifests = await runJobs(jobs, { workers, onSpeech, signal });
-  const summary = { version, options, manifests };
-  await writeWhole(join(out, 'corpus.json'), `${JSON.stringify(summary, null, 2)}\n`);
-  await rm(join(out, unfinished));
+  await runJobs(jobs, { workers, onSpeech, onResult, signal });
   return summary;
 }
 
 interface Workshop {
   workers: number;
   onSpeech: (seconds: number) => void;
+  onResult: (result: SynthResult) => Promise<void>;
   signal: AbortSignal | undefined;
 }
 
-/** Results in the order of the jobs. Where one fails, the others stop before the error goes on. */
-async function runJobs(jobs: readonly SynthJob[], { workers, onSpeech, signal }: Workshop): Promise<SynthResult[]> {
+/** Where a job fails, the others stop before the error goes on. */
+async function runJobs(jobs: readonly SynthJob[], { workers, onSpeech, onResult, signal }: Workshop): Promise<void> {
   const failed = new AbortController();
   const stop = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
-  const results: SynthResult[] = [];
   // Longest first, so that the workers end together.
-  const queue = [...jobs.entries()].sort(([, a], [, b]) => secondsOf(b) - secondsOf(a));
+  const queue = [...jobs].sort((a, b) => secondsOf(b) - secondsOf(a));
   const work = async () => {
     try {
-      for (let next = queue.shift(); next; next = queue.shift())
-        results[next[0]] = await runSynthJob(next[1], onSpeech, stop);
+      for (let job = queue.shift(); job; job = queue.shift()) await onResult(await runSynthJob(job, onSpeech, stop));
     } catch (error) {
       failed.abort(error);
       throw error;
@@ -121,9 +130,9 @@ async function runJobs(jobs: readonly SynthJob[], { workers, onSpeech, signal }:
       expected: 'to be finished',
       got: 'a signal to stop',
       cause: signal.reason,
+      hint: 'the same again goes on',
     });
   failed.signal.throwIfAborted();
-  return results;
 }
 
 function checkOptions({ seed, scale, source, target }: CorpusSummary['options'], workers: number): void {
@@ -141,38 +150,37 @@ function checkOptions({ seed, scale, source, target }: CorpusSummary['options'],
   if (new Set(languages).size < languages.length) refuse('languages', 'each once', languages);
 }
 
-/** Marks a folder as ours before the corpus is complete. */
-const unfinished = 'corpus.unfinished';
-const splits = ['train', 'judges', 'invented', 'validation', 'test'] as const;
+const summaryFile = 'corpus.json';
 
-/** The corpus that stands in the folder, or nothing once the folder is ready for one. */
-async function openFolder(
-  out: string,
-  options: CorpusSummary['options'],
-  jobs: readonly SynthJob[],
-): Promise<CorpusSummary | undefined> {
+/** What stands in the folder, which is ready for more of `asked`; its options are those of before and these together. */
+async function openFolder(out: string, asked: CorpusSummary['options']): Promise<CorpusSummary> {
   await mkdir(out, { recursive: true });
-  const refuse = (expected: string, got: string) => {
-    throw new ConfigError({
-      where: out,
-      what: 'folder',
-      expected,
-      got,
-      hint: 'choose another folder or remove this one',
-    });
+  const refuse = (expected: string, got: string, cause?: unknown): never => {
+    const hint = 'choose another folder or remove this one';
+    throw new ConfigError({ where: out, what: 'folder', expected, got, hint, cause });
   };
-  if (existsSync(join(out, 'corpus.json'))) {
-    const found = JSON.parse(await readFile(join(out, 'corpus.json'), 'utf8')) as CorpusSummary;
-    const missing = jobs.map(manifestOf).filter((name) => !found.manifests.some(({ manifest }) => manifest === name));
-    if (found.version === version && isDeepStrictEqual(found.options, options) && missing.length === 0) return found;
-    if (missing.length > 0) refuse(`a corpus with ${missing.join(', ')}`, 'one without');
-    refuse(JSON.stringify(options), `a corpus of ${JSON.stringify(found.options)}, version ${found.version}`);
+  const path = join(out, summaryFile);
+  if (!existsSync(path)) {
+    if ((await readdir(out)).length > 0) refuse('a new or empty one', 'files of something else');
+    const empty = { version, options: asked, manifests: [] };
+    await writeWhole(path, JSON.stringify(empty));
+    return empty;
   }
-  if (!existsSync(join(out, unfinished)) && (await readdir(out)).length > 0)
-    refuse('a new or empty one', 'files of something else');
-  await writeWhole(join(out, unfinished), '');
-  for (const split of splits) await rm(join(out, split), { recursive: true, force: true });
-  return undefined;
+  let found!: CorpusSummary;
+  try {
+    found = JSON.parse(await readFile(path, 'utf8')) as CorpusSummary;
+  } catch (cause) {
+    refuse(`a corpus with ${summaryFile}`, 'a damaged one', cause);
+  }
+  const { seed, scale } = found.options;
+  const kind = (of: CorpusSummary['options'], its: number) => `seed ${of.seed}, scale ${of.scale}, version ${its}`;
+  if (found.version !== version || seed !== asked.seed || scale !== asked.scale)
+    refuse(`a corpus of ${kind(asked, version)}`, kind(found.options, found.version));
+  const joined = (role: 'source' | 'target') => [...new Set([...found.options[role], ...asked[role]])];
+  const [source, target] = [joined('source'), joined('target')];
+  const both = source.find((lang) => target.includes(lang));
+  if (both) refuse(`${both} in one role`, 'it as a source and as a target');
+  return { ...found, options: { seed, scale, source, target, judges: found.options.judges || asked.judges } };
 }
 
 function jobsOf(out: string, { seed, scale, source, target, judges }: CorpusSummary['options']): SynthJob[] {

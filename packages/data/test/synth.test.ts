@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readWav } from '@align2speak/audio';
@@ -96,9 +105,35 @@ describe('making it again', () => {
     const stop = new AbortController();
     const stopped = synthesizeCorpus({ out, ...small, signal: stop.signal, onProgress: () => stop.abort() });
     await expect(stopped).rejects.toBeInstanceOf(CancelledError);
-    expect(existsSync(join(out, 'corpus.json'))).toBe(false);
+    expect(JSON.parse(readFileSync(join(out, 'corpus.json'), 'utf8')).manifests).toEqual([]);
     await synthesizeCorpus({ out, ...small, workers: 1 });
     expect(digests(out)).toEqual(digests(folder()));
+  });
+  it('adds languages to a corpus, and goes on after the last manifest', async () => {
+    const out = join(root, 'added');
+    const first = await synthesizeCorpus({ out, ...small, target: [] });
+    expect(first.manifests).toEqual(summary.manifests.slice(0, 3));
+    const names = () => {
+      const { manifests }: CorpusSummary = JSON.parse(readFileSync(join(out, 'corpus.json'), 'utf8'));
+      return manifests.map(({ manifest }) => manifest);
+    };
+    const stop = new AbortController();
+    const totals = new Set<number>();
+    const onProgress: SynthOptions['onProgress'] = ({ totalSec }) => {
+      totals.add(totalSec);
+      if (names().includes('train/hi.jsonl')) stop.abort();
+    };
+    const stopped = synthesizeCorpus({ out, ...small, workers: 1, signal: stop.signal, onProgress });
+    await expect(stopped).rejects.toBeInstanceOf(CancelledError);
+    expect([...totals]).toEqual([27 + 2 * 2 + 2]);
+    expect(names()).toEqual(summary.manifests.slice(0, 4).map(({ manifest }) => manifest));
+    const before = statSync(join(out, 'train/hi.jsonl')).mtimeMs;
+    expect(await synthesizeCorpus({ out, ...small })).toEqual(summary);
+    expect(statSync(join(out, 'train/hi.jsonl')).mtimeMs).toBe(before);
+    expect(digests(out)).toEqual(digests(folder()));
+    // What is there needs no more, and takes no other role.
+    expect(await synthesizeCorpus({ out, ...small, source: [] })).toEqual(summary);
+    await expect(synthesizeCorpus({ out, ...small, source: ['hi'], target: [] })).rejects.toThrow(/hi in one role/);
   });
   it('gives others from another seed', async () => {
     const out = join(root, 'three');
@@ -109,7 +144,7 @@ describe('making it again', () => {
     const before = digests(folder());
     expect(await synthesizeCorpus({ out: folder(), ...small })).toEqual(summary);
     await expect(synthesizeCorpus({ out: folder(), ...small, seed: 2 })).rejects.toThrow(
-      /one: folder: .*"seed":1.*hint/s,
+      /one: folder: expected a corpus of seed 2, .*got seed 1, .*hint/s,
     );
     expect(digests(folder())).toEqual(before);
     writeFileSync(join(root, 'mine'), 'x');
@@ -121,7 +156,7 @@ describe('making it again', () => {
 it('makes speech for judges, an invented voice for every utterance, the same each time', async () => {
   const settings = { scale: 0.002, source: [], target: ['hi'], judges: true };
   const [first, second] = [join(root, 'judges-1'), join(root, 'judges-2')];
-  const { manifests, ...rest } = await synthesizeCorpus({ out: first, ...settings });
+  const { manifests } = await synthesizeCorpus({ out: first, ...settings });
   const names = manifests.map(({ manifest }) => manifest);
   expect(names.filter((name) => /judges|invented/.test(name))).toEqual(['judges/hi.jsonl', 'invented/hi.jsonl']);
   const spoken = await readManifest(join(first, 'invented/hi.jsonl'));
@@ -130,11 +165,18 @@ it('makes speech for judges, an invented voice for every utterance, the same eac
   await synthesizeCorpus({ out: second, ...settings });
   expect(digests(second)).toEqual(digests(first));
 
-  const without = manifests.filter(({ manifest }) => manifest !== 'invented/hi.jsonl');
-  writeFileSync(join(first, 'corpus.json'), JSON.stringify({ ...rest, manifests: without }));
-  await expect(synthesizeCorpus({ out: first, ...settings })).rejects.toThrow(
-    /expected a corpus with invented\/hi\.jsonl/,
-  );
+  // Added later, it is the same.
+  const third = join(root, 'judges-3');
+  await synthesizeCorpus({ out: third, ...settings, judges: false });
+  await synthesizeCorpus({ out: third, ...settings });
+  expect(digests(third)).toEqual(digests(first));
+});
+
+it('names a damaged summary', async () => {
+  const out = join(root, 'damaged');
+  mkdirSync(out);
+  writeFileSync(join(out, 'corpus.json'), '{');
+  await expect(synthesizeCorpus({ out, ...small })).rejects.toThrow(/damaged: folder: .*a damaged one/);
 });
 
 it.each<[string, Partial<SynthOptions>, RegExp]>([
