@@ -27,7 +27,7 @@ std::vector<ParamEntry> Params::entries() {
     if (!p.parts) all.push_back({p.name, p.value, p.grad, &p});
     for (int64_t i = 0, count = p.parts ? p.value.dims[0] / p.parts : 0; i < p.parts; ++i) {
       std::string name = p.name;
-      name.insert(name.rfind('.'), "." + std::to_string(i));
+      name.insert(name.rfind('.'), '.' + std::to_string(i));
       all.push_back({std::move(name), rows_of(p.value, i * count, count), rows_of(p.grad, i * count, count), &p});
     }
   }
