@@ -39,10 +39,11 @@ function workspaces() {
   return [join(root, 'native'), ...packages].filter((dir) => existsSync(join(dir, 'tsconfig.json')));
 }
 
-/** What each step is made from. Packages enter the other two, for their headers and their types. */
+/** What each step is made from. Packages enter the others, for their headers and their types. */
 function fingerprints() {
   const packages = hashOf(process.version, process.arch, readFileSync(join(root, 'package-lock.json')));
-  const native = filesBelow(join(root, 'native'), (path) => !path.endsWith('.ts')).map(sizeAndTime);
+  const core = filesBelow(join(root, 'native'), (path) => !path.endsWith('.ts')).map(sizeAndTime);
+  const native = hashOf(packages, ...core);
   const sources = workspaces().flatMap((dir) => [
     ...filesBelow(join(dir, 'src'), (path) => path.endsWith('.ts')),
     join(dir, 'package.json'),
@@ -51,9 +52,9 @@ function fingerprints() {
   const configs = ['tsconfig.base.json', 'tsconfig.json'].map((name) => join(root, name));
   return {
     packages,
-    addon: hashOf(packages, ...native),
+    addon: native,
     typescript: hashOf(packages, ...[...configs, ...sources].map(sizeAndTime)),
-    checks: hashOf(packages, ...native),
+    checks: native,
   };
 }
 

@@ -105,9 +105,9 @@ function magnitudes(graph: OnnxGraph, frames: string, nFft: number): { values: s
   const byFrame = graph.node('Transpose', [values], { perm: [1, 2, 0, 3] });
   const frequencies = Array.from({ length: ds * inner }, (_, i) => {
     const d = Math.floor(i / inner);
-    const k = outer * (i % inner) + d;
-    const second = (2 * d) % outer === 0 && k > nFft / 2;
-    return second ? -1 : Math.min(k, nFft - k);
+    const frequency = outer * (i % inner) + d;
+    const second = (2 * d) % outer === 0 && frequency > nFft / 2;
+    return second ? -1 : Math.min(frequency, nFft - frequency);
   });
   return { values: reshape(byFrame, 0, 0, ds * inner), frequencies };
 }
