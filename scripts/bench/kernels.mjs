@@ -56,7 +56,7 @@ export const columns = [
 export async function run({ vs, threads, wanted, quick, progress }) {
   const torch = findTorch(vs);
   const ours = new Worker('align2speak_check', [runner, 'bench', '--serve', '--threads', String(threads)]);
-  const peer = torch && new Worker(torch.name, [torch.python, peerScript], torchEnvironment(threads));
+  const peer = torch && new Worker(torch.name, [torch.python, peerScript], torchEnvironment(torch, threads));
   try {
     const { benches } = await ours.ask({ list: true });
     const chosen = benches.filter(({ op, name }) => wanted(`${op}: ${name}`));

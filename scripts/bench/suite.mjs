@@ -8,11 +8,12 @@ export const nodeSide = (name, file, ...args) =>
   new Worker(name, [process.execPath, fileURLToPath(new URL(file, import.meta.url)), ...args]);
 
 /** The PyTorch sides of a script beside the suites, eager and, where wanted, compiled: their names, and how each is started, with further arguments. */
-export const torchSides = ({ python, name, compiled }, file, threads, ...more) => {
+export const torchSides = (torch, file, threads, ...more) => {
+  const { python, name, compiled } = torch;
   const script = fileURLToPath(new URL(file, import.meta.url));
   const side = (name, ...args) => ({
     name,
-    start: () => new Worker(name, [python, script, ...more, ...args], torchEnvironment(threads)),
+    start: () => new Worker(name, [python, script, ...more, ...args], torchEnvironment(torch, threads)),
   });
   return compiled ? [side(name), side(`${name} compiled`, '--compile')] : [side(name)];
 };
