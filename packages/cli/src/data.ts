@@ -1,5 +1,6 @@
 import { DataError } from '@align2speak/contracts';
-import { type SynthOptions, synthesizeCorpus, validateManifest } from '@align2speak/data';
+import { type CorpusSummary, type SynthOptions, synthesizeCorpus, validateManifest } from '@align2speak/data';
+import { Progress } from '@align2speak/train';
 import { Command } from 'commander';
 
 /** `align2speak data …`: makes and checks corpora. */
@@ -19,7 +20,7 @@ export function dataCommand(): Command {
     .option('--judges', 'also invented words in other voices and in invented ones, to train judges on', false)
     .option('--workers <n>', 'manifests made at once', Number, 2)
     .action(async (options) => {
-      const { manifests } = await synthesizeCorpus({ ...options, onProgress: progressPrinter() });
+      const { manifests } = await synthesize(options);
       for (const { manifest, utterances, seconds, meanFrames, unalignable } of manifests)
         console.log(
           `${manifest.padEnd(20)} ${String(utterances).padStart(5)} utterances ${(seconds / 60).toFixed(1).padStart(6)} min` +
@@ -53,18 +54,16 @@ function list(codes: string): string[] {
   return codes.split(',').filter((code) => code !== '');
 }
 
-/** Prints a line every few seconds, with the time left. */
-function progressPrinter(): NonNullable<SynthOptions['onProgress']> {
-  const everyMs = 5000;
-  const start = performance.now();
-  let last = start;
-  return ({ madeSec, totalSec }) => {
-    const now = performance.now();
-    if (now - last < everyMs) return;
-    last = now;
-    const leftSec = ((now - start) / 1000) * (totalSec / madeSec - 1);
-    console.error(
-      `${(madeSec / 60).toFixed(1)} of ${(totalSec / 60).toFixed(0)} min of speech, ${Math.max(0, leftSec).toFixed(0)} s left`,
-    );
+/** Makes a corpus, and shows how far it is. */
+export async function synthesize(options: SynthOptions): Promise<CorpusSummary> {
+  let progress: Progress | undefined;
+  const onProgress: SynthOptions['onProgress'] = ({ madeSec, totalSec }) => {
+    progress ??= new Progress('corpus: seconds of speech', Math.round(totalSec));
+    progress.show(Math.round(madeSec));
   };
+  try {
+    return await synthesizeCorpus({ ...options, onProgress });
+  } finally {
+    progress?.end();
+  }
 }

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '@align2speak/contracts';
-import { synthesizeCorpus } from '@align2speak/data';
 import { info } from '@align2speak/native';
 import { type Summary, writeReport } from '@align2speak/report';
-import { formatDuration, Progress, train } from '@align2speak/train';
+import { formatDuration, train } from '@align2speak/train';
+import { synthesize } from './data.js';
 import { Evaluator } from './demo-evaluator.js';
 import {
   checkShipped,
@@ -86,18 +86,7 @@ class Demo {
 
   /** The corpus of these languages, or what is missing of it. */
   async prepare(): Promise<void> {
-    await this.#timed('set-up/corpus', async () => {
-      let progress: Progress | undefined;
-      await synthesizeCorpus({
-        out: 'corpus',
-        target: this.#options.languages,
-        onProgress: ({ madeSec, totalSec }) => {
-          progress ??= new Progress('corpus: seconds of speech', Math.round(totalSec));
-          progress.show(Math.round(madeSec));
-        },
-      });
-      progress?.end();
-    });
+    await this.#timed('set-up/corpus', () => synthesize({ out: 'corpus', target: this.#options.languages }));
   }
 
   async adapt(lang: string): Promise<LanguageResults> {

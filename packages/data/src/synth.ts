@@ -166,12 +166,9 @@ async function openFolder(out: string, asked: CorpusSummary['options']): Promise
     await writeWhole(path, JSON.stringify(empty));
     return empty;
   }
-  let found!: CorpusSummary;
-  try {
-    found = JSON.parse(await readFile(path, 'utf8')) as CorpusSummary;
-  } catch (cause) {
-    refuse(`a corpus with ${summaryFile}`, 'a damaged one', cause);
-  }
+  const found = await readSummary(path).catch((cause) =>
+    refuse(`a corpus with ${summaryFile}`, 'a damaged one', cause),
+  );
   const { seed, scale } = found.options;
   const kind = (of: CorpusSummary['options'], its: number) => `seed ${of.seed}, scale ${of.scale}, version ${its}`;
   if (found.version !== version || seed !== asked.seed || scale !== asked.scale)
@@ -181,6 +178,14 @@ async function openFolder(out: string, asked: CorpusSummary['options']): Promise
   const both = source.find((lang) => target.includes(lang));
   if (both) refuse(`${both} in one role`, 'it as a source and as a target');
   return { ...found, options: { seed, scale, source, target, judges: found.options.judges || asked.judges } };
+}
+
+/** @throws where the file is no summary. */
+async function readSummary(path: string): Promise<CorpusSummary> {
+  const summary = JSON.parse(await readFile(path, 'utf8')) as CorpusSummary;
+  const { source, target } = summary.options;
+  if (![source, target, summary.manifests].every(Array.isArray)) throw new TypeError('no summary of a corpus');
+  return summary;
 }
 
 function jobsOf(out: string, { seed, scale, source, target, judges }: CorpusSummary['options']): SynthJob[] {

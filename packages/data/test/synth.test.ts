@@ -172,12 +172,15 @@ it('makes speech for judges, an invented voice for every utterance, the same eac
   expect(digests(third)).toEqual(digests(first));
 });
 
-it('names a damaged summary', async () => {
-  const out = join(root, 'damaged');
-  mkdirSync(out);
-  writeFileSync(join(out, 'corpus.json'), '{');
-  await expect(synthesizeCorpus({ out, ...small })).rejects.toThrow(/damaged: folder: .*a damaged one/);
-});
+it.each(['{', '{}', '[]', '{"version":2,"options":{"seed":3,"scale":1},"manifests":[]}'])(
+  'names a damaged summary: %s',
+  async (text) => {
+    const out = join(mkdtempSync(join(root, 'summary-')), 'damaged');
+    mkdirSync(out);
+    writeFileSync(join(out, 'corpus.json'), text);
+    await expect(synthesizeCorpus({ out, ...small })).rejects.toThrow(/damaged: folder: .*a damaged one/);
+  },
+);
 
 it.each<[string, Partial<SynthOptions>, RegExp]>([
   ['an unknown language', { target: ['xx'] }, /language: expected one of de, .*'xx'/],
