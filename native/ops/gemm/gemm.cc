@@ -1,6 +1,7 @@
 #include "ops/gemm/gemm.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cstring>
 #include <type_traits>
@@ -73,6 +74,13 @@ struct Buffers {
   T* panel = memory.alloc<T>(kBlock * kMaxColumns<T>);
   T* strip = memory.alloc<T>(kStripRows * kMaxColumns<T>);
 
+  /** What `a` holds: rows [row_begin, row_end) of block k0, of the product with this number. */
+  struct Packing {
+    uint64_t product = 0;
+    int64_t row_begin = 0, row_end = 0, k0 = 0;
+    bool operator==(const Packing&) const = default;
+  } holds;
+
   /** Room for a portion of B. */
   T* portion() { return portion_ ? portion_ : portion_ = memory.alloc<T>(kPortionBytes / sizeof(T)); }
 
@@ -84,6 +92,15 @@ template <class T>
 Buffers<T>& buffers() {
   thread_local Buffers<T> b;
   return b;
+}
+
+/** Another number for each product. */
+uint64_t next_number() {
+  constexpr uint64_t kTaken = 4096;  // at once: threads that multiply for themselves would wait for each other's line
+  static std::atomic<uint64_t> taken{0};
+  thread_local uint64_t last = 0;
+  if (last % kTaken == 0) last = taken.fetch_add(kTaken, std::memory_order_relaxed);
+  return ++last;
 }
 
 /** Stands for rows beyond the end of a matrix. */
@@ -201,6 +218,7 @@ struct Product {
   const Epilogue<T>& epilogue;
   const Tiles<T, P>& k = tiles_of<T, P>();
   const int64_t columns = kernels<T>().columns;
+  const uint64_t number = next_number();
 
   int64_t panels() const { return ceil_div(N, columns); }
   void run(Pool& pool) const;
@@ -238,7 +256,8 @@ void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) c
   Buffers<T>& buffer = buffers<T>();
   const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0), deep = depth<P>(kc);
   const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu);
-  pack_rows<T, P>(A, part.row_begin, rows, k0, kc, buffer.a);
+  const typename Buffers<T>::Packing wanted{number, part.row_begin, part.row_end, k0};
+  if (buffer.holds != wanted) pack_rows<T, P>(A, part.row_begin, rows, k0, kc, buffer.a), buffer.holds = wanted;
   if (k.enter) k.enter();
   for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {
     const int64_t j = p * columns, n = std::min(columns, N - j);
@@ -285,8 +304,8 @@ void Product<T, P>::run_packing(Pool& pool, int64_t row_parts, int64_t column_pa
     }
 }
 
-/** Cuts C into tasks. Each packs its rows of A, and its panels of B unless they are packed: so where several tasks share them, B is packed
- *  once before and rows are cut rather than columns; else columns are, unless A is too large for one task's buffer. */
+/** Cuts C into tasks. Each packs its rows of A, unless its thread has just done so, and its panels of B unless they are packed. So columns are
+ *  cut, which packs every panel once and where it is used, unless A is larger than B or than a task's buffer: then rows are, and B is packed before. */
 template <class T, class P>
 void Product<T, P>::run(Pool& pool) const {
   assert(ldc >= N);
@@ -297,7 +316,7 @@ void Product<T, P>::run(Pool& pool) const {
   const int64_t least = ceil_div(M, kMaxTaskRows<T>);
   if (B) {
     const int64_t row_parts = std::max(least, std::min(wanted, M / (kTaskTiles * k.rows)));
-    if (row_parts > 1) return run_packing(pool, row_parts, std::min(ceil_div(wanted, row_parts), panels()));
+    if (row_parts > 1 && (least > 1 || M >= N)) return run_packing(pool, row_parts, std::min(ceil_div(wanted, row_parts), panels()));
   }
   const int64_t column_parts = least > 1 ? 1 : std::min(wanted, panels());
   const int64_t row_parts = std::clamp(ceil_div(wanted, column_parts), least, ceil_div(M, k.rows));
