@@ -21,6 +21,8 @@ template <class T>
 constexpr int64_t kMaxTaskRows = 1536 / sizeof(T);
 /** Below this much arithmetic (about 25 us) a task is not worth handing to another thread. */
 constexpr double kTaskFlops = 3e6;
+/** Reading a byte of B takes as long as so much arithmetic: what products of few rows wait for. */
+constexpr double kByteFlops = 5;
 constexpr int64_t kTasksPerThread = 6;
 /** Tiles of rows that a task has at least when B is packed for all of them. */
 constexpr int64_t kTaskTiles = 2;
@@ -312,7 +314,8 @@ void Product<T, P>::run(Pool& pool) const {
   if (M == 0 || N == 0) return;
   const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
   const int64_t most = pool.threads() == 1 ? 1 : pool.threads() * kTasksPerThread;
-  const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(flops / kTaskFlops), 1, most);
+  const double work = flops + kByteFlops * static_cast<double>(N) * static_cast<double>(K) * sizeof(P);
+  const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(work / kTaskFlops), 1, most);
   const int64_t least = ceil_div(M, kMaxTaskRows<T>);
   if (B) {
     const int64_t row_parts = std::max(least, std::min(wanted, M / (kTaskTiles * k.rows)));
