@@ -92,6 +92,7 @@ void Pool::resize(int threads) {
   threads_ = 1;
   if (threads <= 0) threads = static_cast<int>(allowed_cpus().size());
   if (threads > 1) start_workers(threads);
+  shares_ = std::vector<Share>(threads);
   threads_ = threads;
 }
 
@@ -127,7 +128,7 @@ void Pool::loop(Worker& w) {
       w.state.wait(idle, std::memory_order_acquire);
     uint32_t s = posted;
     if (w.state.compare_exchange_strong(s, running, std::memory_order_acq_rel)) {
-      work();
+      work(w.share);
       w.state.store(idle, std::memory_order_release);
     } else if (s == stopping) {
       return;
@@ -135,14 +136,17 @@ void Pool::loop(Worker& w) {
   }
 }
 
-void Pool::work() {
-  for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
-    try {
-      body_(arg_, i);
-    } catch (...) {
-      next_.store(count_, std::memory_order_relaxed);
-      std::lock_guard lock(error_mutex_);
-      if (!error_) error_ = std::current_exception();
+void Pool::work(size_t own) {
+  for (size_t k = 0; k < shares_.size(); ++k) {
+    Share& share = shares_[(own + k) % shares_.size()];
+    for (int64_t i; (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+      try {
+        body_(arg_, i);
+      } catch (...) {
+        for (Share& each : shares_) each.next.store(each.end, std::memory_order_relaxed);
+        std::lock_guard lock(error_mutex_);
+        if (!error_) error_ = std::current_exception();
+      }
     }
   }
 }
@@ -153,21 +157,26 @@ void Pool::run_erased(int64_t count, Body body, void* arg) {
     for (int64_t i = 0; i < count; ++i) body(arg, i);
     return;
   }
-  body_ = body, arg_ = arg, count_ = count;
-  next_.store(0, std::memory_order_relaxed);
+  body_ = body, arg_ = arg;
+  const auto shares = static_cast<int64_t>(shares_.size());
+  for (int64_t s = 0; s < shares; ++s) {
+    shares_[s].next.store(count * s / shares, std::memory_order_relaxed);
+    shares_[s].end = count * (s + 1) / shares;
+  }
 
   const int here = current_cpu();
-  int64_t helpers = std::min<int64_t>(threads() - 1, count - 1);
+  size_t helpers = static_cast<size_t>(std::min<int64_t>(threads() - 1, count - 1)), share = 0;
   const bool spare = static_cast<int>(workers_.size()) >= threads();
   for (auto& w : workers_) {
     if (helpers == 0) break;
     if (spare && w->cpu >= 0 && w->cpu == here) continue;
+    w->share = ++share;
     w->state.store(posted, std::memory_order_release);
     w->state.notify_one();
     --helpers;
   }
   inside_ = true;
-  work();
+  work(0);
   inside_ = false;
   for (auto& w : workers_) {
     uint32_t s = posted;
