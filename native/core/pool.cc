@@ -139,7 +139,10 @@ void Pool::loop(Worker& w) {
 void Pool::work(size_t own) {
   for (size_t k = 0; k < shares_.size(); ++k) {
     Share& share = shares_[(own + k) % shares_.size()];
-    for (int64_t i; (i = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
+    // Looking first leaves the line of a finished share with all who look.
+    while (share.next.load(std::memory_order_relaxed) < share.end) {
+      const int64_t i = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= share.end) break;
       try {
         body_(arg_, i);
       } catch (...) {
