@@ -91,7 +91,8 @@ void all_forms(int64_t M, int64_t N, int64_t K, bool bf16 = false) {
 
 TEST(gemm_matches_a_plain_product) {
   const int64_t sizes[][3] = {{1, 1, 1},   {1, 33, 5},    {2, 7, 300},   {13, 65, 257}, {24, 100, 512}, {37, 31, 29},
-                              {100, 3, 9}, {391, 40, 31}, {12, 512, 16}, {5, 64, 770},  {800, 17, 3}, {3, 70, 1600}};
+                              {100, 3, 9}, {391, 40, 31}, {12, 512, 16}, {5, 64, 770},  {800, 17, 3}, {3, 70, 1600},
+                              {40, 130, 800}};  // columns are cut, and a thread keeps its rows of A
   for (auto [M, N, K] : sizes) {
     all_forms<float>(M, N, K);
     all_forms<float>(M, N, K, true);
@@ -191,17 +192,32 @@ TEST(packed_linear_gives_the_bits_of_linear) {
     }
 }
 
+TEST(gemm_sees_that_an_operand_has_changed) {
+  Context ctx = test_context();
+  const int64_t M = 40, N = 130, K = 70;
+  const auto b = noise<float>(K * N, 2);
+  std::vector<float> a, c(M * N);
+  for (uint64_t seed : {1, 2}) {
+    a = noise<float>(M * K, seed);
+    gemm(ctx, M, N, K, {a.data(), K}, {b.data(), N}, c.data(), N);
+    check_product<float>(M, N, K, {a.data(), K}, {b.data(), N}, c.data(), N);
+  }
+}
+
 TEST(gemm_same_bits_for_any_number_of_threads) {
-  const int64_t M = 500, N = 300, K = 900;
-  const auto a = noise<float>(M * K, 1), b = noise<float>(K * N, 2);
-  std::vector<float> first(M * N), c(M * N);
-  for (bool bf16 : {false, true})
-    for (int threads : {1, 2, 3, 5}) {
-      Pool pool(threads);
-      gemm({pool, test_scratch(), nullptr, bf16}, M, N, K, {a.data(), M, true}, {b.data(), K, true}, c.data(), N);
-      if (threads == 1) first = c;
-      CHECK(c == first);
-    }
+  const int64_t N = 300, K = 900;
+  const auto b = noise<float>(K * N, 2);
+  for (int64_t M : {500, 90}) {
+    const auto a = noise<float>(M * K, 1);
+    std::vector<float> first(M * N), c(M * N);
+    for (bool bf16 : {false, true})
+      for (int threads : {1, 2, 3, 5}) {
+        Pool pool(threads);
+        gemm({pool, test_scratch(), nullptr, bf16}, M, N, K, {a.data(), M, true}, {b.data(), K, true}, c.data(), N);
+        if (threads == 1) first = c;
+        CHECK(c == first);
+      }
+  }
 }
 
 TEST(gemm_passes_on_nan_and_infinity) {
