@@ -20,7 +20,7 @@ export function dataCommand(): Command {
     .option('--judges', 'also invented words in other voices and in invented ones, to train judges on', false)
     .option('--workers <n>', 'manifests made at once', Number, 2)
     .action(async (options) => {
-      const { manifests } = await synthesize(options);
+      const { manifests } = await makeCorpus(options);
       for (const { manifest, utterances, seconds, meanFrames, unalignable } of manifests)
         console.log(
           `${manifest.padEnd(20)} ${String(utterances).padStart(5)} utterances ${(seconds / 60).toFixed(1).padStart(6)} min` +
@@ -55,7 +55,7 @@ function list(codes: string): string[] {
 }
 
 /** Makes a corpus, and shows how far it is. */
-export async function synthesize(options: SynthOptions): Promise<CorpusSummary> {
+export async function makeCorpus(options: SynthOptions): Promise<CorpusSummary> {
   let progress: Progress | undefined;
   const onProgress: SynthOptions['onProgress'] = ({ madeSec, totalSec }) => {
     progress ??= new Progress('corpus: seconds of speech', Math.round(totalSec));

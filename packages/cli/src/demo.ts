@@ -4,7 +4,7 @@ import { writeWhole } from '@align2speak/contracts';
 import { info } from '@align2speak/native';
 import { type Summary, writeReport } from '@align2speak/report';
 import { formatDuration, train } from '@align2speak/train';
-import { synthesize } from './data.js';
+import { makeCorpus } from './data.js';
 import { Evaluator } from './demo-evaluator.js';
 import {
   checkShipped,
@@ -86,7 +86,7 @@ class Demo {
 
   /** The corpus of these languages, or what is missing of it. */
   async prepare(): Promise<void> {
-    await this.#timed('set-up/corpus', () => synthesize({ out: 'corpus', target: this.#options.languages }));
+    await this.#timed('set-up/corpus', () => makeCorpus({ out: 'corpus', target: this.#options.languages }));
   }
 
   async adapt(lang: string): Promise<LanguageResults> {
