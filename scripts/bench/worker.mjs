@@ -123,5 +123,5 @@ export const torchEnvironment = ({ preload }, threads) => ({
   OMP_PROC_BIND: 'true',
   MALLOC_MMAP_MAX_: '0',
   MALLOC_TRIM_THRESHOLD_: String(2 ** 34),
-  ...(preload && { LD_PRELOAD: preload }),
+  ...(preload && { LD_PRELOAD: [preload, process.env.LD_PRELOAD].filter(Boolean).join(':') }),
 });
