@@ -13,6 +13,13 @@ char* row_of(const Tensor& t, int64_t i) {
   return static_cast<char*>(t.data) + i * (t.bytes() / t.dims[0]);
 }
 
+/** Keys or values x of step t, all heads, to their places in row `row` of kept [rows, H, steps, D]. */
+void keep(const Tensor& kept, int64_t row, int64_t t, const char* x) {
+  const int64_t H = kept.dims[1], steps = kept.dims[2], width = kept.dims[3] * static_cast<int64_t>(size_of(kept.dtype));
+  char* to = row_of(kept, row) + t * width;
+  for (int64_t h = 0; h < H; ++h, to += steps * width, x += width) std::memcpy(to, x, static_cast<size_t>(width));
+}
+
 /** Each channel's window moves one step into the past and takes in x. */
 template <class T>
 void push(T* window, const T* x, int64_t channels, int64_t k) {
@@ -46,8 +53,7 @@ DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Context ctx, Are
 DecodeCache::Layer DecodeCache::make_layer(const Transformer::Layer& w, Context ctx, Arena& arena) const {
   const TransformerConfig& c = stack_.config();
   Layer l;
-  l.k = new_tensor(arena, dtype_, {rows_, steps_, c.d_model});
-  l.v = new_tensor(arena, dtype_, {rows_, steps_, c.d_model});
+  for (Tensor* kept : {&l.k, &l.v}) *kept = new_tensor(arena, dtype_, {rows_, c.heads, steps_, c.d_model / c.heads});
   if (c.kernel > 1) {
     l.in = new_tensor(arena, dtype_, {rows_, c.d_model, c.kernel});
     l.hidden = new_tensor(arena, dtype_, {rows_, c.d_ffn, c.kernel});
@@ -72,8 +78,8 @@ void DecodeCache::load(int64_t row, std::span<const LayerTrace> layers, int64_t 
     Layer& l = layers_[i];
     const char* qkv = row_of(layers[i].qkv->value, item);
     for (int64_t t = 0; t < length; ++t, qkv += 3 * width) {
-      std::memcpy(row_of(l.k, row) + t * width, qkv + width, width);
-      std::memcpy(row_of(l.v, row) + t * width, qkv + 2 * width, width);
+      keep(l.k, row, t, qkv + width);
+      keep(l.v, row, t, qkv + 2 * width);
     }
     auto fill = [&](const Tensor& window, const Tensor& x) {
       if (!window) return;
@@ -88,12 +94,16 @@ void DecodeCache::load(int64_t row, std::span<const LayerTrace> layers, int64_t 
 }
 
 void DecodeCache::copy(int64_t from, int64_t to) {
-  const size_t filled = static_cast<size_t>(used(from) * stack_.config().d_model) * size_of(dtype_);
+  const int64_t heads = stack_.config().heads;
+  auto copy_row = [&](const Tensor& t, int64_t parts, size_t filled) {
+    const size_t part = t.bytes() / static_cast<size_t>(rows_ * parts);
+    for (int64_t i = 0; i < parts; ++i) std::memcpy(row_of(t, to) + i * part, row_of(t, from) + i * part, filled);
+  };
+  const size_t filled = static_cast<size_t>(used(from) * stack_.config().d_model / heads) * size_of(dtype_);
   for (Layer& l : layers_) {
-    std::memcpy(row_of(l.k, to), row_of(l.k, from), filled);
-    std::memcpy(row_of(l.v, to), row_of(l.v, from), filled);
-    for (const Tensor& w : {l.in, l.hidden})
-      if (w) std::memcpy(row_of(w, to), row_of(w, from), w.bytes() / rows_);
+    for (const Tensor& kept : {l.k, l.v}) copy_row(kept, heads, filled);
+    for (const Tensor& window : {l.in, l.hidden})
+      if (window) copy_row(window, 1, window.bytes() / rows_);
   }
   used_.as<int32_t>()[to] = used_.as<int32_t>()[from];
 }
@@ -105,19 +115,16 @@ Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
   Var* qkv = l.qkv.apply(tape, h);
   const int64_t R = x->value.dim(0), C = x->value.dim(1);
   const size_t width = static_cast<size_t>(C) * size_of(dtype_);
-  Tensor q = tape.alloc(dtype_, {R, C});
+  Tensor q = tape.alloc(dtype_, {R, l.k.dims[1], l.k.dims[3]});
   for (int64_t r = 0; r < R; ++r) {
     const char* from = row_of(qkv->value, r);
-    const size_t at = static_cast<size_t>(used(r) - 1) * width;
     std::memcpy(row_of(q, r), from, width);
-    std::memcpy(row_of(l.k, r) + at, from + width, width);
-    std::memcpy(row_of(l.v, r) + at, from + 2 * width, width);
+    keep(l.k, r, used(r) - 1, from + width);
+    keep(l.v, r, used(r) - 1, from + 2 * width);
   }
-  Var* y = tape.apply(decode_attention,
-                      {tape.constant(q), tape.constant(rows_of(l.k, 0, R)), tape.constant(rows_of(l.v, 0, R)),
-                       tape.constant(rows_of(used_, 0, R))},
-                      {{"heads", double(stack_.config().heads)}});
-  return tape.apply(add, {x, l.o.apply(tape, y)});
+  Var* y = tape.apply(decode_attention, {tape.constant(q), tape.constant(rows_of(l.k, 0, R)), tape.constant(rows_of(l.v, 0, R)),
+                                         tape.constant(rows_of(used_, 0, R))});
+  return tape.apply(add, {x, l.o.apply(tape, tape.view(y, {R, C}))});
 }
 
 Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossStep& cross) {

@@ -41,7 +41,7 @@ class DecodeCache {
 
  private:
   struct Layer {
-    Tensor k, v;            // [rows, steps, C]
+    Tensor k, v;            // [rows, heads, steps, C / heads]: what a head reads lies together
     Tensor in, hidden;      // [rows, C, kernel], [rows, F, kernel]; unused when the kernel is 1
     PackedLinear qkv, o, cross_q, cross_o, proj, out;
   };

@@ -479,21 +479,18 @@ export const attentionScores: Op<
  */
 export const decodeAttention: ForwardOp<
   {
-    /** `[R, E]` one query a sample; no gradient */
+    /** `[R, H, D]` one query a sample and head; no gradient */
     q: Tensor;
-    /** `[R, Tmax, E]` cached keys; no gradient */
+    /** `[R, H, Tmax, D]` cached keys, those of a head adjacent; no gradient */
     k: Tensor;
-    /** `[R, Tmax, E]` cached values; no gradient */
+    /** `[R, H, Tmax, D]` cached values; no gradient */
     v: Tensor;
     /** `[R]` valid cache rows; i32 */
     used: Tensor;
   },
+  Record<never, never>,
   {
-    /** number of heads H (integer in 1 … 1024); default 1 */
-    heads?: number | undefined;
-  },
-  {
-    /** `[R, E]` weighted values; no gradient */
+    /** `[R, H, D]` weighted values; no gradient */
     y: Tensor;
   }
 > = forwardOp('decode_attention');

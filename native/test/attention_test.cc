@@ -116,22 +116,24 @@ TEST(attention_dropout_is_the_documented_stream) {
 }
 
 TEST(attention_decodes_what_it_trains) {
-  constexpr int64_t R = 3, T = 40, H = 2, E = 2 * 24;
+  constexpr int64_t R = 3, T = 40, H = 2, D = 24, E = H * D;
   Arena arena;
   Tensor qkv = random(arena, DType::f32, {R, T, 3 * E}, 1);
   SelfAttention a(arena, qkv, {}, H, true);
   Tensor y = a.forward();
-  Tensor q = new_tensor(arena, DType::f32, {R, E}), k = random(arena, DType::f32, {R, T, E}, 4), v = random(arena, DType::f32, {R, T, E}, 5);
+  Tensor q = new_tensor(arena, DType::f32, {R, H, D});
+  Tensor k = random(arena, DType::f32, {R, H, T, D}, 4), v = random(arena, DType::f32, {R, H, T, D}, 5);
   for (int64_t t = 0; t < T; ++t) {
     for (int64_t r = 0; r < R; ++r) {
       const float* row = qkv.as<float>() + (r * T + t) * 3 * E;
       std::copy_n(row, E, q.as<float>() + r * E);
-      std::copy_n(row + E, E, k.as<float>() + (r * T + t) * E);
-      std::copy_n(row + 2 * E, E, v.as<float>() + (r * T + t) * E);
+      for (int64_t h = 0; h < H; ++h) {
+        std::copy_n(row + E + h * D, D, k.as<float>() + ((r * H + h) * T + t) * D);
+        std::copy_n(row + 2 * E + h * D, D, v.as<float>() + ((r * H + h) * T + t) * D);
+      }
     }
     const int n = static_cast<int>(t) + 1;
     Call step(decode_attention, test_context());
-    step.set("heads", H);
     step.in[0] = q, step.in[1] = k, step.in[2] = v, step.in[3] = ints(arena, {n, n, n});
     apply(step, arena);
     for (int64_t r = 0; r < R; ++r)

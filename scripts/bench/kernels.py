@@ -304,8 +304,8 @@ def decode_attention(i, a):
     mask = within(i.used, longest)[:, None, None]
 
     def run():
-        q, k, v = (split_heads(x, a.heads) for x in (i.q[:, None], i.k[:, :longest], i.v[:, :longest]))
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).flatten(1)
+        k, v = i.k[:, :, :longest], i.v[:, :, :longest]
+        return F.scaled_dot_product_attention(i.q[:, :, None], k, v, attn_mask=mask)[:, :, 0]
 
     return run
 

@@ -31,7 +31,6 @@ void attention_probs_forward(Call& c);
 void attention_scores_axes(Axes& axes, const Call& c);
 void attention_scores_forward(Call& c);
 void attention_scores_backward(Call& c);
-void decode_attention_axes(Axes& axes, const Call& c);
 void decode_attention_check(const Call& c);
 void decode_attention_forward(Call& c);
 
@@ -123,11 +122,9 @@ inline const Op decode_attention{
     .summary = "Attention of one new row of each sample to the keys and values cached so far.",
     .formula = "y[r,h] = sum_{j < used[r]} softmax_j(q[r,h] . k[r,j,h] / sqrt(D)) v[r,j,h]",
     .source = "Vaswani et al., arXiv 1706.03762",
-    .inputs = {fixed("q", "R E", "one query a sample"), fixed("k", "R Tmax E", "cached keys"),
-               fixed("v", "R Tmax E", "cached values"), ints("used", "R", "valid cache rows")},
-    .outputs = {fixed("y", "R E", "weighted values")},
-    .attrs = {attention::heads},
-    .axes = decode_attention_axes,
+    .inputs = {fixed("q", "R H D", "one query a sample and head"), fixed("k", "R H Tmax D", "cached keys, those of a head adjacent"),
+               fixed("v", "R H Tmax D", "cached values"), ints("used", "R", "valid cache rows")},
+    .outputs = {fixed("y", "R H D", "weighted values")},
     .forward = decode_attention_forward,
     .flops = [](const Call& c) { return 4.0 * c.in[1].size(); },
     .check = decode_attention_check,
