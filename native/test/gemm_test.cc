@@ -72,9 +72,11 @@ template <class T>
 void all_forms(int64_t M, int64_t N, int64_t K, bool bf16 = false) {
   Context ctx = context_in(bf16);
   const int64_t pad = 3, ldc = N + 2;
+  auto padded = [&](int64_t n, int64_t whole) { return whole ? (n + whole - 1) / whole * whole : n + pad; };
   for (bool ta : {false, true})
     for (bool tb : {false, true}) {
-      const int64_t lda = (ta ? M : K) + pad, ldb = (tb ? K : N) + pad;
+      // Rows of A a multiple of 4 KiB apart are packed, others are read where they lie.
+      const int64_t lda = padded(ta ? M : K, tb ? 1024 : 0), ldb = (tb ? K : N) + pad;
       const auto a = operand<T>((ta ? K : M) * lda, 1, bf16), b = operand<T>((tb ? N : K) * ldb, 2, bf16);
       const Matrix<T> A{a.data(), lda, ta}, B{b.data(), ldb, tb};
       std::vector<T> c(static_cast<size_t>(M * ldc), T(-9)), d = c;
@@ -240,7 +242,7 @@ static void check_bf16_kernels(const gemm_detail::Bf16Kernels& k, int64_t column
   k.pair(b.data(), deep / 2, panel.data());
   for (int height = 1; height <= k.rows; ++height) {
     if (k.enter) k.enter();
-    k.tile[height](deep, rows.data(), panel.data(), c.data(), columns, false);
+    k.tile[height](deep, rows.data(), kRowStride, panel.data(), c.data(), columns, false);
     if (k.leave) k.leave();
     check_product<float>(height, columns, kc, {a.data(), kc}, {b.data(), columns}, c.data(), columns);
   }
@@ -248,13 +250,18 @@ static void check_bf16_kernels(const gemm_detail::Bf16Kernels& k, int64_t column
 
 template <class T>
 static void check_kernels(const gemm_detail::Kernels<T>& k) {
-  const int64_t kc = 59, stride = gemm_detail::kRowStride;
-  const auto a = noise<T>(k.rows * stride, 1), panel = noise<T>(kc * k.columns, 2);
+  const int64_t kc = 59, stride = 61;
+  const auto a = noise<T>(std::max<int64_t>(k.rows, k.lanes) * stride, 1), panel = noise<T>(kc * k.columns, 2);
+  std::vector<T> across(kc * (k.rows + 3));
+  for (int64_t j = 0; j < kc; ++j)
+    for (int i = 0; i < k.rows; ++i) across[j * (k.rows + 3) + i] = a[i * stride + j];
   for (int rows = 1; rows <= k.rows; ++rows)
     for (bool add : {false, true}) {
       const auto old = noise<T>(rows * k.columns, 3);
-      auto c = old;
-      k.tile[rows](kc, a.data(), panel.data(), c.data(), k.columns, add);
+      auto c = old, d = old;
+      k.tile[rows](kc, a.data(), stride, panel.data(), c.data(), k.columns, add);
+      k.across[rows](kc, across.data(), k.rows + 3, panel.data(), d.data(), k.columns, add);
+      CHECK(c == d);
       if (add)
         for (size_t i = 0; i < c.size(); ++i) c[i] -= old[i];
       check_product(rows, k.columns, kc, Matrix<T>{a.data(), stride}, Matrix<T>{panel.data(), k.columns}, c.data(), k.columns);

@@ -208,6 +208,16 @@ struct Part {
   int64_t row_begin, row_end, panel_begin, panel_end;
 };
 
+/** Some rows and a block of k of A, as a tile reads them: rows that are `step` apart, or columns where A is stored transposed. */
+template <class T>
+struct Operand {
+  const T* data;
+  int64_t step;
+  bool across = false;
+
+  const T* row(int64_t i) const { return data + (across ? i : i * step); }
+};
+
 /** `P`: what packed operands hold, T or bf16. */
 template <class T, class P>
 struct Product {
@@ -227,23 +237,26 @@ struct Product {
   void run_packing(Pool& pool, int64_t row_parts, int64_t column_parts) const;
   void run_packed(Pool& pool, const Portion<P>& portion, const P* memory, int64_t row_parts, int64_t column_parts) const;
   void block(const Part& part, int64_t k0, const P* packed_block) const;
-  void tiles(int64_t rows, int64_t kc, const T* a, const P* panel, T* c, int64_t n, bool add) const;
+  Operand<T> operand(const Part& part, int64_t k0, int64_t kc) const;
+  void tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P* panel, T* c, int64_t n, bool add) const;
 };
 
-/** C[rows, n] (+)= packed A · one panel, in tiles of nearly equal height, or of whole blocks and a rest. */
+/** C[rows, n] (+)= A · one panel, in tiles of nearly equal height, or of whole blocks and a rest. */
 template <class T, class P>
-void Product<T, P>::tiles(int64_t rows, int64_t kc, const T* a, const P* panel, T* c, int64_t n, bool add) const {
+void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P* panel, T* c, int64_t n, bool add) const {
+  const auto* tile = k.tile;
+  if constexpr (std::is_same_v<T, P>) tile = a.across ? kernels<T>().across : k.tile;
   const int64_t count = ceil_div(rows, k.rows);
   for (int64_t t = 0; t < count; ++t) {
     const int64_t begin = k.block > 1 ? t * k.rows : rows * t / count;
     const int64_t height = (k.block > 1 ? std::min<int64_t>(rows, begin + k.rows) : rows * (t + 1) / count) - begin;
     T* out = c + begin * ldc;
     if (n == columns && (k.block == 1 || (height % k.block == 0 && !add))) {
-      k.tile[height](kc, a + begin * kRowStride, panel, out, ldc, add);
+      tile[height](kc, a.row(begin), a.step, panel, out, ldc, add);
       continue;
     }
     T edge[kMaxRows * kMaxColumns<T>];
-    k.tile[height](kc, a + begin * kRowStride, panel, edge, columns, false);
+    tile[height](kc, a.row(begin), a.step, panel, edge, columns, false);
     for (int64_t i = 0; i < height; ++i)
       for (int64_t j = 0; j < n; ++j) {
         const T sum = edge[i * columns + j];
@@ -252,14 +265,27 @@ void Product<T, P>::tiles(int64_t rows, int64_t kc, const T* a, const P* panel, 
   }
 }
 
+/** Rows of a part and block k0 of k of A: where they lie, or packed. */
+template <class T, class P>
+Operand<T> Product<T, P>::operand(const Part& part, int64_t k0, int64_t kc) const {
+  const int64_t first = A.transposed ? k0 : part.row_begin, last = A.transposed ? k0 + kc : part.row_end;
+  const bool one_group = !A.group || first / A.group == (last - 1) / A.group;
+  const bool one_set = A.ld * int64_t{sizeof(T)} % 4096 == 0;  // of the first-level cache, for which all rows would compete
+  if (std::is_same_v<T, P> && one_group && !one_set)
+    return {A.row(first) + (A.transposed ? part.row_begin : k0), A.ld, A.transposed};
+  Buffers<T>& buffer = buffers<T>();
+  const typename Buffers<T>::Packing wanted{number, part.row_begin, part.row_end, k0};
+  if (buffer.holds != wanted) pack_rows<T, P>(A, part.row_begin, part.row_end - part.row_begin, k0, kc, buffer.a), buffer.holds = wanted;
+  return {buffer.a, kRowStride};
+}
+
 /** Block k0 of k's share of a part of C. `packed_block` is the part's first panel; where it is null, panels are packed one by one. */
 template <class T, class P>
 void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) const {
   Buffers<T>& buffer = buffers<T>();
   const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0), deep = depth<P>(kc);
   const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu);
-  const typename Buffers<T>::Packing wanted{number, part.row_begin, part.row_end, k0};
-  if (buffer.holds != wanted) pack_rows<T, P>(A, part.row_begin, rows, k0, kc, buffer.a), buffer.holds = wanted;
+  const Operand<T> a = operand(part, k0, kc);
   if (k.enter) k.enter();
   for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {
     const int64_t j = p * columns, n = std::min(columns, N - j);
@@ -267,7 +293,7 @@ void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) c
     P* own = reinterpret_cast<P*>(buffer.panel);
     if (!packed_block) pack_panel(*B, k0, kc, j, n, own);
     const P* panel = packed_block ? packed_block + (p - part.panel_begin) * deep * columns : own;
-    tiles(rows, deep, buffer.a, panel, c, n, k0 > 0 || epilogue.accumulate);
+    tiles(rows, deep, a, panel, c, n, k0 > 0 || epilogue.accumulate);
     if (finishing)
       finish(c, ldc, rows, n, epilogue.bias ? epilogue.bias + j : nullptr, epilogue.gelu,
              epilogue.pre ? epilogue.pre + part.row_begin * ldc + j : nullptr);

@@ -10,7 +10,7 @@ constexpr int kBlockRows = 16;
 
 /** One or two blocks of 16 rows. Tiles 0 to 3 hold sums, 4 and 5 rows of A, 6 and 7 the halves of a panel. */
 template <int kBlocks>
-void tile_blocks(int64_t kc, const float* a, const Bf16* panel, float* c, int64_t ldc, bool) {
+void tile_blocks(int64_t kc, const float* a, int64_t, const Bf16* panel, float* c, int64_t ldc, bool) {
   constexpr int64_t row_bytes = kRowStride * sizeof(float), panel_bytes = 128;
   const char* rows = reinterpret_cast<const char*>(a);
   _tile_zero(0);

@@ -9,7 +9,7 @@ namespace {
 struct PairStep {
   static constexpr int size = 2, a_step = 1;
   template <class V, int kRows>
-  static inline __attribute__((always_inline)) void run(const float* a, const Bf16* panel, V (&sum)[kRows][2]) {
+  static inline __attribute__((always_inline)) void run(const float* a, int64_t, const Bf16* panel, V (&sum)[kRows][2]) {
     const auto b0 = (__m512bh)_mm512_loadu_si512(panel), b1 = (__m512bh)_mm512_loadu_si512(panel + 32);
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {

@@ -28,8 +28,10 @@ struct Tiles {
   int rows = 0;
   /** 1, or a tile writes whole blocks of so many rows, reads so many of A, and cannot add. */
   int block = 1;
-  /** tile[r]: C[r, columns] = or += A · panel, for r in 1 .. rows. */
-  void (*tile[kMaxRows + 1])(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool add) = {};
+  using Tile = void (*)(int64_t kc, const T* a, int64_t step, const P* panel, T* c, int64_t ldc, bool add);
+  /** tile[r]: C[r, columns] = or += A · panel, for r in 1 .. rows. The rows of A are `step` apart; those of bf16, which are always packed,
+   *  kRowStride. */
+  Tile tile[kMaxRows + 1] = {};
   /** Before and after a thread's calls of tiles, where they need it. */
   void (*enter)() = nullptr, (*leave)() = nullptr;
 };
@@ -38,6 +40,8 @@ struct Tiles {
 template <class T>
 struct Kernels : Tiles<T, T> {
   int columns = 0, lanes = 0;
+  /** The same where A is stored transposed: its columns are `step` apart. Bits are those of `tile`. */
+  typename Tiles<T, T>::Tile across[kMaxRows + 1] = {};
   /** `rows` rows of a panel, which lie `step` apart in `from`. */
   void (*copy)(const T* from, int64_t step, int64_t rows, T* out) = nullptr;
   /** out[j * ld + i] = rows[i][j] for i < lanes and j < n. */
@@ -63,9 +67,10 @@ constexpr int64_t kFarBytes = 8192, kNearBytes = 1024;
 /** C is fetched this many steps before it is needed: earlier, and the panel would push it out again. */
 constexpr int64_t kLate = 32;
 
-/** A tile of kRows rows and two vectors. `Step` adds `size` k at a time to the sums, which are `a_step` elements of a row of A. */
+/** A tile of kRows rows and two vectors. `Step` adds `size` k at a time to the sums, which are `a_step` elements of a row of A, or one of
+ *  its stored rows. */
 template <class Step, class T, class P, int kBytes, int kRows>
-static void tile(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool add) {
+static void tile(int64_t kc, const T* a, int64_t step, const P* panel, T* c, int64_t ldc, bool add) {
   using V = typename Vector<T, kBytes>::type;
   constexpr int kLanes = kBytes / sizeof(T);
   typedef T Register __attribute__((vector_size(kBytes)));  // sums of V, which may lie anywhere, would be kept in memory
@@ -80,15 +85,17 @@ static void tile(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool
         __builtin_prefetch(at + kFarBytes + line, 0, 2);
         __builtin_prefetch(at + kNearBytes + line);
       }
-      Step::run(a, panel, sum);
-      a += Step::a_step;
+      Step::run(a, step, panel, sum);
+      a += Step::a_step ? Step::a_step : step;
       panel += 2 * kBytes / sizeof(P);
     }
     if (end == kc) break;
-#pragma GCC unroll 12
-    for (int i = 0; i < kRows; ++i) {
-      __builtin_prefetch(c + i * ldc, 1);
-      __builtin_prefetch(c + i * ldc + 2 * kLanes - 1, 1);
+    const T* row = c;
+    asm("" : "+r"(row));  // or its rows' addresses are kept in registers through the loop above
+#pragma GCC unroll 1
+    for (int i = 0; i < kRows; ++i, row += ldc) {
+      __builtin_prefetch(row, 1);
+      __builtin_prefetch(row + 2 * kLanes - 1, 1);
     }
   }
 #pragma GCC unroll 12
@@ -99,15 +106,19 @@ static void tile(int64_t kc, const T* a, const P* panel, T* c, int64_t ldc, bool
   }
 }
 
+/** kAcross: A is stored transposed. */
+template <bool kAcross>
 struct PlainStep {
-  static constexpr int size = 1, a_step = 1;
+  static constexpr int size = 1, a_step = kAcross ? 0 : 1;
   template <class V, int kRows, class T>
-  static inline __attribute__((always_inline)) void run(const T* a, const T* panel, V (&sum)[kRows][2]) {
+  static inline __attribute__((always_inline)) void run(const T* a, int64_t step, const T* panel, V (&sum)[kRows][2]) {
     const auto* b = reinterpret_cast<const typename Vector<T, sizeof(V)>::type*>(panel);
     const V b0 = b[0], b1 = b[1];
+    asm("" : "+r"(step));  // or each row has a pointer of its own, more than there are registers
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
-      const T x = a[i * kRowStride];
+      if (!kAcross && i && i % 3 == 0) a += 3 * step;  // its two next rows: what an address may hold
+      const T x = a[kAcross ? i : i % 3 * step];
       sum[i][0] += x * b0;
       sum[i][1] += x * b1;
     }
@@ -118,7 +129,7 @@ struct PlainStep {
 struct WideningStep {
   static constexpr int size = 2, a_step = 2;
   template <class V, int kRows>
-  static inline __attribute__((always_inline)) void run(const float* a, const Bf16* panel, V (&sum)[kRows][2]) {
+  static inline __attribute__((always_inline)) void run(const float* a, int64_t, const Bf16* panel, V (&sum)[kRows][2]) {
     using Bits = typename Vector<uint32_t, sizeof(V)>::type;
     const Bits* from = reinterpret_cast<const Bits*>(panel);
 #pragma GCC unroll 2
@@ -238,7 +249,10 @@ static constexpr Kernels<T> make_kernels() {
   Kernels<T> k;
   k.rows = kRows, k.lanes = kBytes / sizeof(T), k.columns = 2 * k.lanes;
   k.copy = copy<T, kBytes>, k.transpose = transpose<T, kBytes>;
-  each_height<kRows>([&](auto rows) { k.tile[rows] = tile<PlainStep, T, T, kBytes, rows>; });
+  each_height<kRows>([&](auto rows) {
+    k.tile[rows] = tile<PlainStep<false>, T, T, kBytes, rows>;
+    k.across[rows] = tile<PlainStep<true>, T, T, kBytes, rows>;
+  });
   return k;
 }
 
