@@ -8,7 +8,8 @@ template <class T>
 void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual,
                   T* y) {
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
-  const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups));
+  const bool shared = ctx.pool.threads() > 1;
+  const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups, shared));
   const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,
                 wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;
   const int64_t plane = plane_stride<T>(high * wide);
@@ -30,7 +31,7 @@ void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w
   });
 
   const int64_t items = s.B * s.groups * blocks.count(),
-                parts = panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo);
+                parts = shared ? panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo) : 1;
   const int64_t packed = s.Cg * phases * plane + kTapSlack, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
   each_task<T>(ctx, items * parts, packed + planar, [&](int64_t task, T* rows) {
     const int64_t part = task % parts, block = task / parts % blocks.count(), g = task / parts / blocks.count() % s.groups;

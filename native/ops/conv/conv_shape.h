@@ -71,10 +71,10 @@ struct Blocks {
   }
 };
 
-/** Positions a block: a packed block of `row` elements a position stays in the L2 cache, and there is work for every core. */
-inline int64_t block_columns(int64_t row, int64_t positions, int64_t planes) {
+/** Positions a block: a packed block of `row` elements a position stays in the L2 cache, and there is work for every thread. */
+inline int64_t block_columns(int64_t row, int64_t positions, int64_t planes, bool shared = true) {
   int64_t columns = std::clamp<int64_t>(65536 / row, 128, 1024);
-  while (columns > 128 && planes * positions < 12 * columns) columns /= 2;
+  while (shared && columns > 128 && planes * positions < 12 * columns) columns /= 2;
   return columns;
 }
 

@@ -2,8 +2,24 @@ import { type Codes, codecConfig, stackCodes, unstackCodes } from '@align2speak/
 import { Codec, Tensor } from '@align2speak/native';
 import { readModelFolder } from '@align2speak/weights';
 
-/** Items that one native call takes, so that no call holds the engine for long. */
-const itemsPerCall = 16;
+/** Frames that one native call takes, padding included: enough for threads to share evenly, while no call holds the engine for long. */
+const framesPerCall = 4096;
+
+/** Cuts items into calls; `framesOf` gives each one's frames. */
+function* callsOf<T>(items: readonly T[], framesOf: (item: T) => number): Generator<T[]> {
+  let call: T[] = [];
+  let longest = 0;
+  for (const item of items) {
+    longest = Math.max(longest, framesOf(item));
+    if (call.length > 0 && (call.length + 1) * longest > framesPerCall) {
+      yield call;
+      call = [];
+      longest = framesOf(item);
+    }
+    call.push(item);
+  }
+  if (call.length > 0) yield call;
+}
 
 /** A codec from its model folder. @throws CheckpointError or ConfigError naming what is wrong with it. */
 export async function loadCodec(folder: string): Promise<Codec> {
@@ -25,8 +41,8 @@ export function hopLengthOf({ config }: Codec): number {
  */
 export async function encodeWavs(codec: Codec, wavs: readonly Float32Array[]): Promise<Codes[]> {
   const all: Codes[] = [];
-  for (let begin = 0; begin < wavs.length; begin += itemsPerCall) {
-    const part = wavs.slice(begin, begin + itemsPerCall);
+  const hop = hopLengthOf(codec);
+  for (const part of callsOf(wavs, ({ length }) => length / hop)) {
     const { wav, samples } = await wavTensors(part);
     const { codes, frames } = await codec.encode(wav, samples);
     all.push(...unstackCodes((await codes.toArray()) as Int32Array, codes.shape, await frames.toArray()));
@@ -51,12 +67,11 @@ export async function wavTensors(wavs: readonly Float32Array[]): Promise<{ wav: 
   };
 }
 
-/** Waveforms of codes, T·hopLength samples each. */
+/** Waveforms of codes, T·hopLength samples each; some are views of one array. */
 export async function decodeCodes(codec: Codec, items: readonly Codes[]): Promise<Float32Array[]> {
   const hop = hopLengthOf(codec);
   const wavs: Float32Array[] = [];
-  for (let begin = 0; begin < items.length; begin += itemsPerCall) {
-    const part = items.slice(begin, begin + itemsPerCall);
+  for (const part of callsOf(items, ({ frames }) => frames)) {
     const { data, shape } = stackCodes(part);
     const codes = await Tensor.from(data, shape);
     const frames = await Tensor.from(
@@ -66,7 +81,7 @@ export async function decodeCodes(codec: Codec, items: readonly Codes[]): Promis
     const wav = await codec.decode(codes, frames);
     const samples = (await wav.toArray()) as Float32Array;
     const width = shape[2] * hop;
-    wavs.push(...part.map((item, b) => samples.slice(b * width, b * width + item.frames * hop)));
+    wavs.push(...part.map((item, b) => samples.subarray(b * width, b * width + item.frames * hop)));
     for (const tensor of [codes, frames, wav]) tensor.dispose();
   }
   return wavs;

@@ -10,7 +10,7 @@ export interface PaddedBatch {
 }
 
 type Results = (Float32Array | BigInt64Array)[];
-type Answer = { id: number; results?: Results; error?: string };
+type Answer = { id: number; wav: PaddedBatch['wav']; results?: Results; error?: string };
 type Pending = { resolve: (results: Results) => void; reject: (error: Error) => void };
 
 /**
@@ -33,13 +33,16 @@ export class JudgeThread {
   readonly #path: string;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
+  /** Memory of the last batch that was answered. */
+  #spare: ArrayBuffer | undefined;
   #calls = 0;
   #ended: string | undefined;
 
   private constructor(path: string, worker: Worker) {
     this.#path = path;
     this.#worker = worker;
-    worker.on('message', ({ id, results, error }: Answer) => {
+    worker.on('message', ({ id, wav, results, error }: Answer) => {
+      this.#spare = wav.buffer;
       const pending = this.#pending.get(id);
       this.#pending.delete(id);
       this.#holdProcess();
@@ -80,6 +83,14 @@ export class JudgeThread {
     const what = opened.outputs ? 'outputs' : 'file';
     const expected = opened.outputs ? missing : 'a model that onnxruntime runs';
     throw new CheckpointError({ where: path, what, expected, got: opened.error ?? `${opened.outputs}` });
+  }
+
+  /** Memory for so many samples of a batch, which may hold those of an earlier one: a run fills gigabytes with the same few. */
+  memory(samples: number): PaddedBatch['wav'] {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare && spare.byteLength >= 4 * samples) return new Float32Array(spare, 0, samples);
+    return new Float32Array(samples);
   }
 
   /** The outputs of these names for a batch, whose memory is given away. @throws RewardError where the session fails. */

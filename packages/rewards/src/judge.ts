@@ -70,7 +70,7 @@ export async function openJudge<Kind extends JudgeKind>(
       const answers = new Array(wavs.length);
       for (const indices of batchesOf(wavs)) {
         if (signal?.aborted) throw cancelled(path, signal);
-        const results = await thread.run(padded(wavs, indices, info), outputs);
+        const results = await thread.run(padded(thread, wavs, indices, info), outputs);
         read(results, indices.length, info).forEach((answer, i) => {
           answers[indices[i]!] = answer;
         });
@@ -121,14 +121,21 @@ function batchesOf(wavs: readonly Float32Array[]): number[][] {
 }
 
 /** The waveforms of these indices with zeros after them. */
-function padded(wavs: readonly Float32Array[], indices: readonly number[], { name }: JudgeInfo): PaddedBatch {
+function padded(
+  thread: JudgeThread,
+  wavs: readonly Float32Array[],
+  indices: readonly number[],
+  { name }: JudgeInfo,
+): PaddedBatch {
   const samples = indices.map((i) => wavs[i]!.length);
   const size = Math.max(...samples);
-  const wav = new Float32Array(indices.length * size);
+  const bad = indices.find((i) => !isFiniteSignal(wavs[i]!));
+  if (bad !== undefined)
+    throw new DataError({ where: name, what: `wavs[${bad}]`, expected: 'finite samples', got: 'others too' });
+  const wav = thread.memory(indices.length * size);
   for (const [row, i] of indices.entries()) {
-    if (!isFiniteSignal(wavs[i]!))
-      throw new DataError({ where: name, what: `wavs[${i}]`, expected: 'finite samples', got: 'others too' });
     wav.set(wavs[i]!, row * size);
+    wav.fill(0, row * size + samples[row]!, (row + 1) * size);
   }
   return { wav, items: indices.length, size, samples };
 }
