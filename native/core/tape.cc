@@ -37,6 +37,7 @@ Var* Tape::param(Param& p) {
   if (p.trainable && training()) p.owner->need_grads();
   Var* v = add(p.value, p.trainable && training());
   v->slot->grad = p.grad;
+  if (grads && v->wanted()) v->slot->grad.data = static_cast<char*>(grads) + p.offset * static_cast<int64_t>(size_of(p.grad.dtype));
   v->slot->is_param = true;
   return v;
 }

@@ -77,6 +77,8 @@ class Tape {
   Context& context() { return ctx_; }
   Arena& arena() { return arena_; }
   bool training() const { return mode_ == Mode::train; }
+  /** Where gradients of parameters are added, laid out as they are in Params; null: to those themselves. */
+  void* grads = nullptr;
   /** Checked before each op; when set, the running call ends with Error(Cancelled). */
   std::atomic<bool>* cancel = nullptr;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/side_by_side.h"
 #include "napi/params.h"
 #include "napi/task.h"
 #include "napi/tts_loss.h"
@@ -55,13 +56,36 @@ struct TrainResult {
   NamedTensors tensors;
 };
 
-Napi::Value deliver_trained(Napi::Env env, TrainResult& result) {
-  Napi::Object object = make_tensor_values(env, result.tensors);
-  object.Set("loss", result.loss);
-  auto stats = Napi::Object::New(env);
-  for (auto& [name, value] : result.stats) stats.Set(name, value);
-  object.Set("stats", stats);
-  return object;
+Napi::Value deliver_trained(Napi::Env env, std::vector<TrainResult>& results) {
+  Napi::Array all = Napi::Array::New(env);
+  for (TrainResult& result : results) {
+    Napi::Object object = make_tensor_values(env, result.tensors);
+    object.Set("loss", result.loss);
+    auto stats = Napi::Object::New(env);
+    for (auto& [name, value] : result.stats) stats.Set(name, value);
+    object.Set("stats", stats);
+    all.Set(all.Length(), object);
+  }
+  return all;
+}
+
+struct TrainRequest {
+  BatchRefs batch;
+  LossRequest loss;
+};
+
+std::vector<TrainRequest> to_train_requests(const Napi::Value& value) {
+  if (!value.IsArray()) fail_type("tts: passes", "an array", value);
+  auto array = value.As<Napi::Array>();
+  if (array.Length() == 0) fail_config("tts: passes: expected at least one, got none");
+  std::vector<TrainRequest> requests;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value each = array[i];
+    if (!each.IsObject()) fail_type("tts: passes", "objects", each);
+    const auto pass = each.As<Napi::Object>();
+    requests.push_back({BatchRefs(pass.Get("batch")), LossRequest(pass.Get("loss"))});
+  }
+  return requests;
 }
 
 struct GenerateResult {
@@ -121,11 +145,16 @@ Napi::Value tts_evaluate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value tts_train(const Napi::CallbackInfo& info) {
-  auto train = [tts = tts_of(info[0]), batch = BatchRefs(info[1]), loss = LossRequest(info[2])](Workspace& w) {
-    Trained t = loss.train(pass_of(w, *tts), *tts, batch.view());
-    return TrainResult{t.loss, std::move(t.stats), {{"logprobs", keep(t.logprobs)}, {"margins", keep(t.margins)}}};
+  auto train = [tts = tts_of(info[0]), requests = to_train_requests(info[1])](Workspace& w) {
+    std::vector<TrainResult> results(requests.size());
+    side_by_side(context_of(w, *tts), w.arena, tts->params(), std::ssize(requests), [&](const Lane& lane, int64_t i) {
+      const auto& [batch, loss] = requests[static_cast<size_t>(i)];
+      Trained t = loss.train({lane.ctx, lane.arena, &w.cancelled, lane.grads}, *tts, batch.view());
+      results[static_cast<size_t>(i)] = {t.loss, std::move(t.stats), {{"logprobs", keep(t.logprobs)}, {"margins", keep(t.margins)}}};
+    });
+    return results;
   };
-  return submit(info.Env(), info[3], std::move(train), deliver_trained);
+  return submit(info.Env(), info[2], std::move(train), deliver_trained);
 }
 
 Napi::Value tts_generate(const Napi::CallbackInfo& info) {

@@ -150,7 +150,7 @@ export interface Binding {
     score: Values,
     token: MaybeToken,
   ): Promise<Named<NativeTensor>>;
-  ttsTrain(model: TtsHandle, batch: Values, loss: Values, token: MaybeToken): Promise<Values>;
+  ttsTrain(model: TtsHandle, passes: { batch: Values; loss: Values }[], token: MaybeToken): Promise<Values[]>;
   ttsGenerate(
     model: TtsHandle,
     prompts: Values,

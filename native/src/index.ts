@@ -13,4 +13,4 @@ export * as ops from './ops.gen.js';
 export { Optimizer, type OptimizerState } from './optimizer.js';
 export { Tensor } from './tensor.js';
 export { Tts } from './tts.js';
-export type { GenerateSettings, Sampling, TtsBatch, TtsLoss, TtsPrompts } from './tts-types.js';
+export type { GenerateSettings, Sampling, Trained, TtsBatch, TtsLoss, TtsPass, TtsPrompts } from './tts-types.js';

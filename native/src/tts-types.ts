@@ -131,6 +131,12 @@ export interface PreferenceLoss extends Weighted, ScoreSettings {
 
 export type TtsLoss = SupervisedLoss | PolicyLoss | PreferenceLoss;
 
+/** A batch to learn from, and how. */
+export interface TtsPass {
+  batch: TtsBatch;
+  loss: TtsLoss;
+}
+
 /** What a training pass measured. */
 export interface Trained {
   loss: number;

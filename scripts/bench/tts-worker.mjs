@@ -29,16 +29,21 @@ async function promptsOf(c, { text, context }, count) {
   };
 }
 
-/** A training step of supervised loss: forward, backward, clipping, AdamW. */
+/** A training step of supervised loss: forward, backward, clipping, AdamW; in passes, as `align2speak finetune` takes them. */
 async function training(model, c, batch) {
   const optimizer = Optimizer.create(model);
-  const { samples, frames } = batch;
-  const codes = await ints([samples, c.codebooks, frames], c.bos);
-  const input = { ...(await promptsOf(c, batch, samples)), codes, codeLengths: await all(samples, frames) };
+  const { frames } = batch;
+  const count = 4;
+  const samples = batch.samples / count;
+  const passes = [];
+  for (let p = 0; p < count; p++) {
+    const codes = await ints([samples, c.codebooks, frames], c.bos);
+    const input = { ...(await promptsOf(c, batch, samples)), codes, codeLengths: await all(samples, frames) };
+    passes.push({ batch: input, loss: { kind: 'supervised', weight: 1 / count } });
+  }
   return async () => {
     await model.zeroGrad();
-    const { logprobs } = await model.lossBackward(input, { kind: 'supervised' });
-    logprobs.dispose();
+    for (const { logprobs } of await model.lossBackwardEach(passes)) logprobs.dispose();
     await optimizer.step({ lr: 1e-4, clipNorm: 1 });
   };
 }

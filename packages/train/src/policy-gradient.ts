@@ -35,11 +35,11 @@ export async function learn(
   const { model, config } = learner;
   const passes = await passesOf(learner, prompts, samples, found);
   /** @param drawn log-probabilities of the first iteration, which are the sampler's */
-  const run = async (drawn?: readonly Tensor[]) => {
-    const ran = [];
-    for (const [i, { batch, inputs, share }] of passes.entries()) {
-      ran.push(
-        await model.lossBackward(batch, {
+  const run = (drawn?: readonly Tensor[]) =>
+    model.lossBackwardEach(
+      passes.map(({ batch, inputs, share }, i) => ({
+        batch,
+        loss: {
           kind: 'policy',
           ...inputs,
           ...(drawn && { oldLogprobs: drawn[i]!, clipLow: config.clip.low, clipHigh: config.clip.high }),
@@ -54,11 +54,9 @@ export async function learn(
             klWeight: config.reference.weight,
           }),
           weight: share,
-        }),
-      );
-    }
-    return ran;
-  };
+        },
+      })),
+    );
   const first = await run();
   const mean = (of: (pass: (typeof first)[number]) => number) =>
     sum(first.map((each, i) => of(each) * passes[i]!.share));

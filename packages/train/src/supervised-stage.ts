@@ -1,7 +1,7 @@
 import { loadCodec } from '@align2speak/codec';
-import { ConfigError, parseConfig, requireSameCodes, ttsConfig } from '@align2speak/contracts';
+import { ConfigError, parseConfig, randomIndex, requireSameCodes, ttsConfig } from '@align2speak/contracts';
 import { BatchSampler, readManifest } from '@align2speak/data';
-import { Optimizer, Tts } from '@align2speak/native';
+import { Optimizer, type Trained, Tts } from '@align2speak/native';
 import {
   alignmentTargets,
   batchTensors,
@@ -34,6 +34,13 @@ export const supervisedTraining = z.strictObject({
   validation: z.array(z.string()).min(1).describe('Manifests to measure on.'),
   selectBy: z.array(z.string()).default([]).describe('Languages whose validation loss picks the best; []: all.'),
   batchFrames: z.int().min(1).default(1600).describe('Codec frames of one update, padding included.'),
+  passes: z
+    .int()
+    .min(1)
+    .default(4)
+    .describe(
+      'Passes that an update learns from its batch in, utterances of similar length in each; threads take whole ones.',
+    ),
   contextFrames: z.int().min(1).default(20).describe('Frames of a voice prompt.'),
   historyNoise: z
     .number()
@@ -93,27 +100,45 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
     model,
     optimizer,
     async step(step, phases) {
-      const { batch, targets } = await phases.time('data', async () => {
-        const indices = [...sampler.next()];
-        const prompts = indices.map((i) => promptOf(voices, corpus, i, config.seed, step));
-        const codes = indices.map((i) => corpus[i]!.codes);
-        return { batch: await batchTensors(prompts, codes), targets: await alignmentTargets(prompts) };
-      });
-      const result = await phases.time('train', () =>
-        model.lossBackward(batch, {
-          kind: 'supervised',
-          ...(config.alignmentWeight > 0 && { alignmentWeight: config.alignmentWeight, ...targets }),
-          ...priorAt(config, step),
-          noise: {
-            seed: config.seed,
-            step,
-            history: config.historyNoise,
-            ownHistory: shareAt(config.ownHistory, step),
-          },
-        }),
+      const indices = [...sampler.next()];
+      const passes = await phases.time('data', () =>
+        Promise.all(
+          passesOf(indices, (i) => corpus[i]!.codes.frames, config.passes).map(async (own) => {
+            const prompts = own.map((i) => promptOf(voices, corpus, i, config.seed, step));
+            const codes = own.map((i) => corpus[i]!.codes);
+            // The end is a target too.
+            const frames = codes.reduce((sum, each) => sum + each.frames + 1, 0);
+            return { frames, batch: await batchTensors(prompts, codes), targets: await alignmentTargets(prompts) };
+          }),
+        ),
       );
-      disposeTensors(batch, targets, result);
-      return { metrics: { loss: result.loss, ...prefixed('train', result.stats) } };
+      const frames = passes.reduce((sum, pass) => sum + pass.frames, 0);
+      const shares = passes.map((pass) => pass.frames / frames);
+      const results = await phases.time('train', () =>
+        model.lossBackwardEach(
+          passes.map(({ batch, targets }, p) => {
+            // A mean over samples, where the cross-entropy is one over frames.
+            const alignmentWeight = (config.alignmentWeight * batch.codes.shape[0]!) / indices.length / shares[p]!;
+            return {
+              batch,
+              loss: {
+                kind: 'supervised',
+                weight: shares[p]!,
+                ...(alignmentWeight > 0 && { alignmentWeight, ...targets }),
+                ...priorAt(config, step),
+                noise: {
+                  seed: randomIndex(2 ** 48, config.seed, p),
+                  step,
+                  history: config.historyNoise,
+                  ownHistory: shareAt(config.ownHistory, step),
+                },
+              },
+            };
+          }),
+        ),
+      );
+      for (const [p, { batch, targets }] of passes.entries()) disposeTensors(batch, targets, results[p]!);
+      return { metrics: meanOf(results, shares) };
     },
     async validate() {
       return validationLoss(model, validation, config);
@@ -123,6 +148,26 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
     save: async (folder) =>
       writeModelFolder(folder, await model.state(), { kind: 'tts', config: model.config, storage: 'F32' }),
   };
+}
+
+/** An update's utterances in passes of as many each; the longest first, as no thread should begin them when others have nothing left. */
+function passesOf(indices: readonly number[], framesOf: (index: number) => number, most: number): readonly number[][] {
+  const sorted = indices.toSorted((a, b) => framesOf(b) - framesOf(a));
+  const count = Math.min(most, sorted.length);
+  const begin = (p: number) => Math.floor((p * sorted.length) / count);
+  return Array.from({ length: count }, (_, p) => sorted.slice(begin(p), begin(p + 1)));
+}
+
+/** The loss of an update, and the mean of what its passes measured. */
+function meanOf(results: readonly Trained[], shares: readonly number[]): Metrics {
+  const mean = (of: (result: Trained) => number | undefined) => {
+    const known = [...results.keys()].filter((p) => of(results[p]!) !== undefined);
+    const whole = known.reduce((sum, p) => sum + shares[p]!, 0);
+    return known.reduce((sum, p) => sum + shares[p]! * of(results[p]!)!, 0) / whole;
+  };
+  const names = new Set(results.flatMap(({ stats }) => Object.keys(stats)));
+  const stats = Object.fromEntries([...names].map((name) => [name, mean((result) => result.stats[name])]));
+  return { loss: mean(({ loss }) => loss), ...prefixed('train', stats) };
 }
 
 /** @throws ConfigError where the best model is to be selected by a language that no validation manifest has. */

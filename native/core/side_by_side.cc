@@ -1,0 +1,91 @@
+#include "core/side_by_side.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "core/simd.h"
+
+namespace a2s {
+namespace {
+
+template <class T>
+A2S_INLINE void move_sum(T* __restrict from, T* __restrict to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] += from[i], from[i] = 0;
+}
+A2S_CLONES void move_gradients(float* from, float* to, int64_t n) { move_sum(from, to, n); }
+void move_gradients(double* from, double* to, int64_t n) { move_sum(from, to, n); }
+
+/** Whose turn it is to add its gradients. */
+class Turns {
+ public:
+  /** Waits for that of pass i, and does `work` in it; false where a pass has failed. */
+  template <class F>
+  bool in_turn(int64_t i, F&& work) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failed_ || next_ == i; });
+    if (failed_) return false;
+    work();
+    ++next_;
+    changed_.notify_all();
+    return true;
+  }
+  void fail() {
+    std::lock_guard lock(mutex_);
+    failed_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int64_t next_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t count,
+                  const std::function<void(const Lane&, int64_t)>& one) {
+  if (count == 1) return one({ctx, arena, nullptr}, 0);
+  if (ctx.device) {
+    for (int64_t i = 0; i < count; ++i) one({ctx, arena, nullptr}, i);
+    return;
+  }
+  params.need_grads();
+  Turns turns;
+  std::atomic<int64_t> begun{0};
+  auto run = [&](const Context& own, Arena& memory) {
+    ScratchScope scope(memory);
+    const bool f32 = params.dtype() == DType::f32;
+    const size_t bytes = static_cast<size_t>(params.flat_size()) * size_of(params.dtype());
+    void* grads = nullptr;
+    for (int64_t i; (i = begun++) < count;) {
+      if (!grads) grads = std::memset(memory.alloc(bytes), 0, bytes);
+      try {
+        ScratchScope pass(memory);
+        one({own, memory, grads}, i);
+      } catch (...) {
+        turns.fail();
+        throw;
+      }
+      const bool added = turns.in_turn(i, [&] {
+        if (f32) move_gradients(static_cast<float*>(grads), static_cast<float*>(params.grads()), params.flat_size());
+        else move_gradients(static_cast<double*>(grads), static_cast<double*>(params.grads()), params.flat_size());
+      });
+      if (!added) return;
+    }
+  };
+  const int64_t threads = ctx.pool.threads();
+  if (threads > 2 * count) return run(ctx, arena);
+  const std::thread::id caller = std::this_thread::get_id();
+  ctx.pool.run(std::min(threads, count), [&](int64_t) {
+    if (std::this_thread::get_id() == caller) return run(ctx, arena);
+    thread_local Arena memory, scratch;  // kept, so that a thread asks for memory once
+    run({ctx.pool, scratch, nullptr, ctx.bf16}, memory);
+  });
+}
+
+}  // namespace a2s

@@ -1,0 +1,26 @@
+// Training passes side by side. Threads that share one pass wait for each other at every operator and fetch from each other's caches
+// what the other has just written; threads with passes of their own do neither.
+#pragma once
+#include <functional>
+
+#include "core/op.h"
+#include "core/params.h"
+
+namespace a2s {
+
+/** What one pass runs on, until it returns. */
+struct Lane {
+  Context ctx;
+  Arena& arena;
+  void* grads;  // where it adds the gradients of parameters, laid out as theirs are; null: there itself
+};
+
+/**
+ * Calls one(lane, i) for each i in [0, count), on as many threads as there are passes, or with all threads on one pass after another
+ * where that leaves too many without work. Each pass has its gradients to itself; they are added to those of the parameters in the order
+ * of the passes, so that these have the same bits for any number of threads. Rethrows the first failure, after which they are of no use.
+ */
+void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t count,
+                  const std::function<void(const Lane&, int64_t)>& one);
+
+}  // namespace a2s
