@@ -49,8 +49,7 @@ class Turns {
 
 void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t count,
                   const std::function<void(const Lane&, int64_t)>& one) {
-  if (count == 1) return one({ctx, arena, nullptr}, 0);
-  if (ctx.device) {
+  if (count == 1 || ctx.device) {
     for (int64_t i = 0; i < count; ++i) one({ctx, arena, nullptr}, i);
     return;
   }
@@ -84,6 +83,7 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
   ctx.pool.run(std::min(threads, count), [&](int64_t) {
     if (std::this_thread::get_id() == caller) return run(ctx, arena);
     thread_local Arena memory, scratch;  // kept, so that a thread asks for memory once
+    memory.reset(), scratch.reset();
     run({ctx.pool, scratch, nullptr, ctx.bf16}, memory);
   });
 }

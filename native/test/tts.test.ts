@@ -178,6 +178,47 @@ describe('a pass', () => {
     }
   });
 
+  it('adds the gradients of passes side by side, the same bits for any number of threads', async () => {
+    const tts = await Tts.create(tinyConfig({ dropout: 0.1 }));
+    const passes = await Promise.all(
+      Array.from({ length: 5 }, async (_, i) => ({
+        batch: await batchOf(tts.config),
+        loss: { ...supervised, weight: 0.1 * (i + 1), noise: { seed: i, step: 1 } } as const,
+      })),
+    );
+    const losses: number[] = [];
+    for (const { batch, loss } of passes) losses.push((await tts.lossBackward(batch, loss)).loss);
+    const one = await arraysOf(await tts.gradients());
+    const largest = Math.max(...Object.values(one).flatMap((values) => [...(values as Float32Array)].map(Math.abs)));
+    let first: Record<string, unknown> | undefined;
+    // With 12 threads all of them work on each pass.
+    for (const threads of [1, 2, 3, 8, 12]) {
+      await setThreads(threads);
+      await tts.zeroGrad();
+      const trained = await tts.lossBackwardEach(passes);
+      expect(trained.map(({ loss }) => loss)).toEqual(losses);
+      const gradients = await arraysOf(await tts.gradients());
+      first ??= gradients;
+      expect(gradients).toEqual(first);
+    }
+    await setThreads(0);
+    for (const [name, values] of Object.entries(first!))
+      expectNear(values as Float32Array, one[name] as Float32Array, 1e-6 * largest);
+  });
+
+  it('ends passes side by side with the failure of one of them, and works afterwards', async () => {
+    const tts = await Tts.create(config);
+    const pass = { batch: await batchOf(config), loss: supervised };
+    const broken = { ...pass, loss: { ...supervised, alignmentWeight: -1 } };
+    await expect(tts.lossBackwardEach([pass, broken, pass, pass])).rejects.toThrow(
+      /alignment_weight: expected at least 0/,
+    );
+    await expect(tts.lossBackwardEach([])).rejects.toThrow('tts: passes: expected at least one, got none');
+    const running = tts.lossBackwardEach([pass, pass, pass], { signal: AbortSignal.abort() });
+    await expect(running).rejects.toThrow(CancelledError);
+    expect(await tts.lossBackwardEach([pass, pass])).toHaveLength(2);
+  });
+
   it('sees what it would have said itself in place of its history, the same for the same step', async () => {
     const tts = await Tts.create(tinyConfig({ dropout: 0 }), { seed: 2 });
     const batch = await batchOf(tts.config);
