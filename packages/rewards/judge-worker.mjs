@@ -2,8 +2,8 @@
  * One judge in a thread of its own: onnxruntime-node blocks the thread that opens or runs a session.
  *
  * It says `{ outputs }` once the session is open or `{ error }` where it cannot be; then answers each `{ id, wav, items, size,
- * samples, outputs }` by `{ id, wav, results }`, a typed array for each name in `outputs`, or `{ id, wav, error }`; `wav` is given
- * back, to be filled anew. `{ close: true }` ends it. JavaScript, because threads start from files that Node can read as they are.
+ * samples, outputs }` by `{ id, results }`, a typed array for each name in `outputs`, or `{ id, error }`. `{ close: true }`
+ * ends it. JavaScript, because threads start from files that Node can read as they are.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -39,6 +39,9 @@ try {
   parentPort.postMessage({ error: String(error?.message ?? error) });
 }
 
+/** The last batch: onnxruntime reads no shared memory. */
+let own = new Float32Array(0);
+
 async function handle({ id, close, wav, items, size, samples, outputs }) {
   if (close) {
     await busily(() => session.release());
@@ -46,18 +49,20 @@ async function handle({ id, close, wav, items, size, samples, outputs }) {
     return;
   }
   try {
+    if (own.length < wav.length) own = new Float32Array(wav.length);
+    own.set(wav);
     const feeds = {
-      wav: new Tensor('float32', wav, [items, size]),
+      wav: new Tensor('float32', own.subarray(0, wav.length), [items, size]),
       samples: new Tensor('int64', BigInt64Array.from(samples, BigInt), [items]),
     };
     const found = await busily(() => session.run(feeds, outputs));
     const results = outputs.map((name) => found[name].data.slice());
     parentPort.postMessage(
-      { id, wav, results },
-      [wav, ...results].map(({ buffer }) => buffer),
+      { id, results },
+      results.map(({ buffer }) => buffer),
     );
   } catch (error) {
-    parentPort.postMessage({ id, wav, error: String(error?.message ?? error) }, [wav.buffer]);
+    parentPort.postMessage({ id, error: String(error?.message ?? error) });
   }
 }
 

@@ -3,15 +3,15 @@ import { CheckpointError, RewardError } from '@align2speak/contracts';
 
 /** A batch for a judge's session: `wav` is [items, size], and each item has so many samples of its own. */
 export interface PaddedBatch {
-  readonly wav: Float32Array<ArrayBuffer>;
+  readonly wav: Float32Array<SharedArrayBuffer>;
   readonly items: number;
   readonly size: number;
   readonly samples: readonly number[];
 }
 
 type Results = (Float32Array | BigInt64Array)[];
-type Answer = { id: number; wav: PaddedBatch['wav']; results?: Results; error?: string };
-type Pending = { resolve: (results: Results) => void; reject: (error: Error) => void };
+type Answer = { id: number; results?: Results; error?: string };
+type Pending = { memory: SharedArrayBuffer; resolve: (results: Results) => void; reject: (error: Error) => void };
 
 /**
  * What each thread is at: 0 idle, 1 within onnxruntime, 2 stopped. A process that ends while a thread is within onnxruntime
@@ -33,18 +33,18 @@ export class JudgeThread {
   readonly #path: string;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
-  /** Memory of the last batch that was answered. */
-  #spare: ArrayBuffer | undefined;
+  /** Memory of the last batch that was answered, for the next one. */
+  #spare: SharedArrayBuffer | undefined;
   #calls = 0;
   #ended: string | undefined;
 
   private constructor(path: string, worker: Worker) {
     this.#path = path;
     this.#worker = worker;
-    worker.on('message', ({ id, wav, results, error }: Answer) => {
-      this.#spare = wav.buffer;
+    worker.on('message', ({ id, results, error }: Answer) => {
       const pending = this.#pending.get(id);
       this.#pending.delete(id);
+      this.#spare = pending?.memory;
       this.#holdProcess();
       if (results) pending?.resolve(results);
       else pending?.reject(this.#failure(error ?? 'nothing'));
@@ -85,22 +85,22 @@ export class JudgeThread {
     throw new CheckpointError({ where: path, what, expected, got: opened.error ?? `${opened.outputs}` });
   }
 
-  /** Memory for so many samples of a batch, which may hold those of an earlier one: a run fills gigabytes with the same few. */
+  /** Memory for so many samples of a batch, which may hold those of an earlier one. */
   memory(samples: number): PaddedBatch['wav'] {
     const spare = this.#spare;
     this.#spare = undefined;
-    if (spare && spare.byteLength >= 4 * samples) return new Float32Array(spare, 0, samples);
-    return new Float32Array(samples);
+    const enough = spare !== undefined && spare.byteLength >= 4 * samples;
+    return new Float32Array(enough ? spare : new SharedArrayBuffer(4 * samples), 0, samples);
   }
 
-  /** The outputs of these names for a batch, whose memory is given away. @throws RewardError where the session fails. */
+  /** The outputs of these names for a batch, whose memory is from `memory` and stays as it is meanwhile. @throws RewardError where the session fails. */
   run({ wav, items, size, samples }: PaddedBatch, outputs: readonly string[]): Promise<Results> {
     if (this.#ended) return Promise.reject(this.#failure(this.#ended));
     const id = this.#calls++;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
+      this.#pending.set(id, { memory: wav.buffer, resolve, reject });
       this.#holdProcess();
-      this.#worker.postMessage({ id, wav, items, size, samples, outputs }, [wav.buffer]);
+      this.#worker.postMessage({ id, wav, items, size, samples, outputs });
     });
   }
 
