@@ -9,7 +9,7 @@
 namespace a2s {
 namespace {
 
-constexpr int64_t kPortion = 32;  // frames decoded at a time: bounds the memory of activations, and keeps them in the caches
+constexpr int64_t kPortion = 128;  // frames decoded at a time: bounds the memory of activations, and keeps them in the caches
 
 /** Counts of valid elements of B items, each in 0 .. most; all `most` when there is no tensor. */
 std::vector<int64_t> counts_of(const Tensor& counts, const char* name, int64_t B, int64_t most) {
