@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "codec/stream.h"
+#include "core/side_by_side.h"
 
 namespace a2s {
 namespace {
@@ -47,10 +48,8 @@ void share_items(const CodecPass& pass, const std::vector<int64_t>& counts, F&& 
   };
   const int64_t lanes = std::min<int64_t>(pass.ctx.pool.threads(), static_cast<int64_t>(counts.size()));
   if (lanes <= 1) return lane(Context{pass.ctx.pool, pass.arena}, items);
-  pass.ctx.pool.run(lanes, [&](int64_t) {
-    thread_local Arena arena;  // kept, so that a thread asks for memory once
-    lane(Context{pass.ctx.pool, arena}, items);
-  });
+  const std::vector<LaneArenas*> arenas = lane_arenas(lanes);
+  pass.ctx.pool.run(lanes, [&](int64_t i) { lane(Context{pass.ctx.pool, arenas[static_cast<size_t>(i)]->memory}, items); });
 }
 
 }  // namespace

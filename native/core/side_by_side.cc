@@ -3,8 +3,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
+#include <memory>
 #include <mutex>
-#include <thread>
 
 #include "core/simd.h"
 
@@ -47,6 +47,17 @@ class Turns {
 
 }  // namespace
 
+std::vector<LaneArenas*> lane_arenas(int64_t count) {
+  thread_local std::vector<std::unique_ptr<LaneArenas>> kept;
+  while (std::ssize(kept) < count) kept.push_back(std::make_unique<LaneArenas>());
+  std::vector<LaneArenas*> arenas;
+  for (int64_t i = 0; i < count; ++i) {
+    arenas.push_back(kept[static_cast<size_t>(i)].get());
+    arenas.back()->memory.reset(), arenas.back()->scratch.reset();
+  }
+  return arenas;
+}
+
 void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t count,
                   const std::function<void(const Lane&, int64_t)>& one) {
   if (count == 1 || ctx.device) {
@@ -79,12 +90,11 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
   };
   const int64_t threads = ctx.pool.threads();
   if (threads > 2 * count) return run(ctx, arena);
-  const std::thread::id caller = std::this_thread::get_id();
-  ctx.pool.run(std::min(threads, count), [&](int64_t) {
-    if (std::this_thread::get_id() == caller) return run(ctx, arena);
-    thread_local Arena memory, scratch;  // kept, so that a thread asks for memory once
-    memory.reset(), scratch.reset();
-    run({ctx.pool, scratch, nullptr, ctx.bf16}, memory);
+  const int64_t lanes = std::min(threads, count);
+  const std::vector<LaneArenas*> arenas = lane_arenas(lanes);
+  ctx.pool.run(lanes, [&](int64_t i) {
+    LaneArenas& own = *arenas[static_cast<size_t>(i)];
+    run({ctx.pool, own.scratch, nullptr, ctx.bf16}, own.memory);
   });
 }
 

@@ -1,4 +1,4 @@
-// Training passes side by side. Threads that share one pass wait for each other at every operator and fetch from each other's caches
+// Parts of a call side by side. Threads that share one pass wait for each other at every operator and fetch from each other's caches
 // what the other has just written; threads with passes of their own do neither.
 #pragma once
 #include <functional>
@@ -7,6 +7,13 @@
 #include "core/params.h"
 
 namespace a2s {
+
+struct LaneArenas {
+  Arena memory, scratch;
+};
+/** `count` of the calling thread's, empty, for the parts of one call; what they hold lasts until the next one. Kept, so that memory is
+ *  asked for once, whatever the parts do. */
+std::vector<LaneArenas*> lane_arenas(int64_t count);
 
 /** What one pass runs on, until it returns. */
 struct Lane {

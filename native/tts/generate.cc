@@ -5,6 +5,7 @@
 #include <limits>
 #include <mutex>
 
+#include "core/side_by_side.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/embedding/embedding.h"
 #include "sampling/sample_tokens.h"
@@ -373,15 +374,12 @@ bool pays_apart(const Tts& tts, int64_t prompts, int64_t group, int64_t threads)
  *  steps of few rows are many short operators, too small to share. */
 Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group, const Tensor& ids,
                          const GenerateSettings& settings, int64_t parts) {
-  // Of this thread, so that they are there when the results are joined, and ask for memory once.
-  thread_local std::vector<std::unique_ptr<Arena>> arenas;
-  while (static_cast<int64_t>(arenas.size()) < 2 * parts) arenas.push_back(std::make_unique<Arena>());
+  const std::vector<LaneArenas*> arenas = lane_arenas(parts);
   const int64_t P = prompts.text.dim(0);
   std::vector<Generated> results(static_cast<size_t>(parts));
   JointProgress progress(parts, settings);
-  ctx.pool.run(parts, [&, kept = arenas.data()](int64_t i) {
-    Arena &own = *kept[2 * i], &scratch = *kept[2 * i + 1];
-    own.reset(), scratch.reset();
+  ctx.pool.run(parts, [&](int64_t i) {
+    auto& [own, scratch] = *arenas[static_cast<size_t>(i)];
     const int64_t all = P == 1 ? group : P, begin = all * i / parts, count = all * (i + 1) / parts - begin;
     GenerateSettings s = settings;
     s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };
