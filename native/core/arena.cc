@@ -16,15 +16,26 @@ size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 class HostMemory final : public MemorySource {
  public:
-  void* alloc(size_t bytes) override {
-    void* data = nullptr;
-    if (posix_memalign(&data, kHugePage, bytes) != 0) return nullptr;
 #if defined(__linux__)
+  // Not from malloc: between its small pieces freed blocks of whole pages are found again so seldom that a process grows without end.
+  void* alloc(size_t bytes) override {
+    void* mapped = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    char *begin = static_cast<char*>(mapped), *end = begin + bytes + kHugePage;
+    char* data = reinterpret_cast<char*>(round_up(reinterpret_cast<size_t>(begin), kHugePage));
+    if (data > begin) munmap(begin, static_cast<size_t>(data - begin));
+    munmap(data + bytes, static_cast<size_t>(end - data) - bytes);
     madvise(data, bytes, MADV_HUGEPAGE);
-#endif
     return data;
   }
-  void free(void* data) override { std::free(data); }
+  void free(void* data, size_t bytes) override { munmap(data, bytes); }
+#else
+  void* alloc(size_t bytes) override {
+    void* data = nullptr;
+    return posix_memalign(&data, kHugePage, bytes) == 0 ? data : nullptr;
+  }
+  void free(void* data, size_t) override { std::free(data); }
+#endif
 };
 }  // namespace
 
@@ -36,7 +47,7 @@ MemorySource& host_memory() {
 Arena::~Arena() { free_blocks(); }
 
 void Arena::free_blocks() {
-  for (Block& b : blocks_) memory_.free(b.data);
+  for (Block& b : blocks_) memory_.free(b.data, b.size);
   blocks_.clear();
 }
 

@@ -12,12 +12,13 @@ class MemorySource {
  public:
   /** `bytes`, a multiple of 2 MiB, aligned to at least 64; null when there are not so many left. */
   virtual void* alloc(size_t bytes) = 0;
-  virtual void free(void* data) = 0;
+  /** What alloc(bytes) gave. */
+  virtual void free(void* data, size_t bytes) = 0;
 
  protected:
   ~MemorySource() = default;
 };
-/** The system's, in huge pages where it has them. */
+/** The system's, in huge pages where it has them; given back to it when freed. */
 MemorySource& host_memory();
 
 class Arena {

@@ -26,7 +26,7 @@ class CudaDevice final : public Device {
     check(status, "memory");
     return data;
   }
-  void free(void* data) override { cudaFree(data); }
+  void free(void* data, size_t) override { cudaFree(data); }
 
   void write(void* device_data, const void* data, size_t bytes) override {
     copy(device_data, data, bytes, cudaMemcpyHostToDevice);

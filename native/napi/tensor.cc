@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/arena.h"
 #include "napi/values.h"
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace a2s::js {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
+/** What a large tensor takes of the system's memory; 0 for one that is small. */
+size_t whole_pages(size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  return bytes < kHugePage ? 0 : (bytes + kHugePage - 1) / kHugePage * kHugePage;
+}
 
 void check_size(int64_t size, std::span<const int64_t> shape) {
   int64_t expected = 1;
@@ -43,16 +45,18 @@ Slice slice_of(const Napi::CallbackInfo& info) {
 }  // namespace
 
 OwnedTensor::OwnedTensor(DType dtype, std::span<const int64_t> shape) : view(make_tensor(nullptr, dtype, shape)) {
-  size_t bytes = std::max(view.bytes(), size_t{1});
-  if (posix_memalign(&view.data, bytes >= kHugePage ? kHugePage : 64, bytes) != 0)
+  const size_t bytes = std::max(view.bytes(), size_t{1});
+  if (const size_t pages = whole_pages(bytes)) view.data = host_memory().alloc(pages);
+  else if (posix_memalign(&view.data, 64, bytes) != 0) view.data = nullptr;
+  if (!view.data)
     fail(ErrorCode::Device, "tensor: memory: expected " + std::to_string(bytes >> 20) + " MiB for shape " +
                                 shape_string(shape) + ", got none; hint: a smaller batch, or dispose() of tensors");
-#if defined(__linux__)
-  if (bytes >= kHugePage) madvise(view.data, bytes, MADV_HUGEPAGE);
-#endif
 }
 
-OwnedTensor::~OwnedTensor() { std::free(view.data); }
+OwnedTensor::~OwnedTensor() {
+  if (const size_t pages = whole_pages(view.bytes())) host_memory().free(view.data, pages);
+  else std::free(view.data);
+}
 
 Napi::Value make_tensor_value(Napi::Env env, TensorRef tensor) {
   const Tensor t = tensor->view;

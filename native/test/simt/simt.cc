@@ -148,7 +148,7 @@ class EmulatedDevice final : public Device {
     blocks[static_cast<char*>(data)] = bytes;
     return data;
   }
-  void free(void* data) override {
+  void free(void* data, size_t) override {
     auto block = blocks.find(static_cast<char*>(data));
     munmap(data, block->second);
     blocks.erase(block);

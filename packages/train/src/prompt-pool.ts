@@ -54,7 +54,6 @@ export class PromptPool {
 export class Speech {
   readonly #utterances: readonly CodedUtterance[];
   readonly #voices: Voices;
-  readonly #wavs = new Map<number, Promise<Float32Array>>();
 
   private constructor(utterances: readonly CodedUtterance[], contextFrames: number) {
     this.#utterances = utterances;
@@ -74,12 +73,12 @@ export class Speech {
   /** A text in the voice of utterance `index`; judges compare with the whole recording of it. */
   async prompt({ ipa, lang }: Pick<Text, 'ipa' | 'lang'>, index: number, ...key: number[]): Promise<RolloutPrompt> {
     const { audioPath } = this.#utterances[index]!.utterance;
-    const read = this.#wavs.get(index) ?? readWav(audioPath).then(({ samples }) => samples);
-    this.#wavs.set(index, read);
+    // Read each time: those of a whole corpus do not belong in memory.
+    const { samples } = await readWav(audioPath);
     return {
       tokens: encodeIpa(ipa),
       voice: this.#voices.crop(index, ...key),
-      reference: { ipa, lang, voice: audioPath, voiceWav: await read },
+      reference: { ipa, lang, voice: audioPath, voiceWav: samples },
     };
   }
 
