@@ -73,8 +73,8 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
     const size_t bytes = static_cast<size_t>(params.flat_size()) * size_of(params.dtype());
     void* grads = nullptr;
     for (int64_t i; (i = begun++) < count;) {
-      if (!grads) grads = std::memset(memory.alloc(bytes), 0, bytes);
       try {
+        if (!grads) grads = std::memset(memory.alloc(bytes), 0, bytes);
         ScratchScope pass(memory);
         one({own, memory, grads}, i);
       } catch (...) {
