@@ -48,8 +48,7 @@ void share_items(const CodecPass& pass, const std::vector<int64_t>& counts, F&& 
   };
   const int64_t lanes = std::min<int64_t>(pass.ctx.pool.threads(), static_cast<int64_t>(counts.size()));
   if (lanes <= 1) return lane(Context{pass.ctx.pool, pass.arena}, items);
-  const std::vector<LaneArenas*> arenas = lane_arenas(lanes);
-  pass.ctx.pool.run(lanes, [&](int64_t i) { lane(Context{pass.ctx.pool, arenas[static_cast<size_t>(i)]->memory}, items); });
+  in_lanes(pass.ctx.pool, lanes, [&](int64_t, LaneArenas& own) { lane(Context{pass.ctx.pool, own.memory}, items); });
 }
 
 }  // namespace

@@ -90,12 +90,8 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
   };
   const int64_t threads = ctx.pool.threads();
   if (threads > 2 * count) return run(ctx, arena);
-  const int64_t lanes = std::min(threads, count);
-  const std::vector<LaneArenas*> arenas = lane_arenas(lanes);
-  ctx.pool.run(lanes, [&](int64_t i) {
-    LaneArenas& own = *arenas[static_cast<size_t>(i)];
-    run({ctx.pool, own.scratch, nullptr, ctx.bf16}, own.memory);
-  });
+  in_lanes(ctx.pool, std::min(threads, count),
+           [&](int64_t, LaneArenas& own) { run({ctx.pool, own.scratch, nullptr, ctx.bf16}, own.memory); });
 }
 
 }  // namespace a2s

@@ -11,9 +11,15 @@ namespace a2s {
 struct LaneArenas {
   Arena memory, scratch;
 };
-/** `count` of the calling thread's, empty, for the parts of one call; what they hold lasts until the next one. Kept, so that memory is
- *  asked for once, whatever the parts do. */
+/** `count` of the calling thread's, empty. Kept, so that memory is asked for once, whatever the parts do. */
 std::vector<LaneArenas*> lane_arenas(int64_t count);
+
+/** Calls part(i, arenas) for each i in [0, count) on the threads of a pool; what the arenas hold lasts until this thread's next call. */
+template <class F>
+void in_lanes(Pool& pool, int64_t count, F&& part) {
+  const std::vector<LaneArenas*> arenas = lane_arenas(count);
+  pool.run(count, [&](int64_t i) { part(i, *arenas[static_cast<size_t>(i)]); });
+}
 
 /** What one pass runs on, until it returns. */
 struct Lane {

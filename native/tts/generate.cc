@@ -374,12 +374,11 @@ bool pays_apart(const Tts& tts, int64_t prompts, int64_t group, int64_t threads)
  *  steps of few rows are many short operators, too small to share. */
 Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group, const Tensor& ids,
                          const GenerateSettings& settings, int64_t parts) {
-  const std::vector<LaneArenas*> arenas = lane_arenas(parts);
   const int64_t P = prompts.text.dim(0);
   std::vector<Generated> results(static_cast<size_t>(parts));
   JointProgress progress(parts, settings);
-  ctx.pool.run(parts, [&](int64_t i) {
-    auto& [own, scratch] = *arenas[static_cast<size_t>(i)];
+  in_lanes(ctx.pool, parts, [&](int64_t i, LaneArenas& arenas) {
+    auto& [own, scratch] = arenas;
     const int64_t all = P == 1 ? group : P, begin = all * i / parts, count = all * (i + 1) / parts - begin;
     GenerateSettings s = settings;
     s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };

@@ -101,44 +101,39 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
     optimizer,
     async step(step, phases) {
       const indices = [...sampler.next()];
+      // The end is a target too.
+      const targetsOf = (own: readonly number[]) => own.reduce((sum, i) => sum + corpus[i]!.codes.frames + 1, 0);
+      const passOf = async (own: readonly number[], p: number) => {
+        const prompts = own.map((i) => promptOf(voices, corpus, i, config.seed, step));
+        const codes = own.map((i) => corpus[i]!.codes);
+        const weight = targetsOf(own) / targetsOf(indices);
+        // A mean over samples, where the cross-entropy is one over frames.
+        const alignmentWeight = (config.alignmentWeight * own.length) / indices.length / weight;
+        const loss = {
+          kind: 'supervised' as const,
+          weight,
+          ...(alignmentWeight > 0 && { alignmentWeight, ...(await alignmentTargets(prompts)) }),
+          ...priorAt(config, step),
+          noise: {
+            seed: randomIndex(2 ** 48, config.seed, p),
+            step,
+            history: config.historyNoise,
+            ownHistory: shareAt(config.ownHistory, step),
+          },
+        };
+        return { batch: await batchTensors(prompts, codes), loss };
+      };
       const passes = await phases.time('data', () =>
-        Promise.all(
-          passesOf(indices, (i) => corpus[i]!.codes.frames, config.passes).map(async (own) => {
-            const prompts = own.map((i) => promptOf(voices, corpus, i, config.seed, step));
-            const codes = own.map((i) => corpus[i]!.codes);
-            // The end is a target too.
-            const frames = codes.reduce((sum, each) => sum + each.frames + 1, 0);
-            return { frames, batch: await batchTensors(prompts, codes), targets: await alignmentTargets(prompts) };
-          }),
-        ),
+        Promise.all(cutToPasses(indices, (i) => corpus[i]!.codes.frames, config.passes).map(passOf)),
       );
-      const frames = passes.reduce((sum, pass) => sum + pass.frames, 0);
-      const shares = passes.map((pass) => pass.frames / frames);
-      const results = await phases.time('train', () =>
-        model.lossBackwardEach(
-          passes.map(({ batch, targets }, p) => {
-            // A mean over samples, where the cross-entropy is one over frames.
-            const alignmentWeight = (config.alignmentWeight * batch.codes.shape[0]!) / indices.length / shares[p]!;
-            return {
-              batch,
-              loss: {
-                kind: 'supervised',
-                weight: shares[p]!,
-                ...(alignmentWeight > 0 && { alignmentWeight, ...targets }),
-                ...priorAt(config, step),
-                noise: {
-                  seed: randomIndex(2 ** 48, config.seed, p),
-                  step,
-                  history: config.historyNoise,
-                  ownHistory: shareAt(config.ownHistory, step),
-                },
-              },
-            };
-          }),
+      const results = await phases.time('train', () => model.lossBackwardEach(passes));
+      for (const [p, { batch, loss }] of passes.entries()) disposeTensors(batch, loss, results[p]!);
+      return {
+        metrics: meanOf(
+          results,
+          passes.map(({ loss }) => loss.weight),
         ),
-      );
-      for (const [p, { batch, targets }] of passes.entries()) disposeTensors(batch, targets, results[p]!);
-      return { metrics: meanOf(results, shares) };
+      };
     },
     async validate() {
       return validationLoss(model, validation, config);
@@ -151,7 +146,11 @@ export async function supervisedStage(name: string, config: SupervisedTraining):
 }
 
 /** An update's utterances in passes of as many each; the longest first, as no thread should begin them when others have nothing left. */
-function passesOf(indices: readonly number[], framesOf: (index: number) => number, most: number): readonly number[][] {
+function cutToPasses(
+  indices: readonly number[],
+  framesOf: (index: number) => number,
+  most: number,
+): readonly number[][] {
   const sorted = indices.toSorted((a, b) => framesOf(b) - framesOf(a));
   const count = Math.min(most, sorted.length);
   const begin = (p: number) => Math.floor((p * sorted.length) / count);
