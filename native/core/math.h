@@ -15,10 +15,13 @@ A2S_INLINE double tanh(double x) { return std::tanh(x); }
 A2S_INLINE double sin(double x) { return std::sin(x); }
 A2S_INLINE double cos(double x) { return std::cos(x); }
 
-/** e^x for -87.3 <= x <= 88.37; in the middle of a longer formula half the cost of exp(). */
+/** e^x for -87.3 <= x <= 88.37, 0 down to -88.37, inf up to 89, anything beyond; in the middle of a longer formula half the
+ *  cost of exp(). */
 A2S_INLINE float exp_within(float x) {
-  // 2^(n + f), n = round(x log2 e); the Cephes polynomial on f ln 2.
-  float n = std::nearbyint(x * 1.44269504088896341f);
+  // 2^(n + f), n = round(x log2 e); the Cephes polynomial on f ln 2. Far above 2^23 a float's last bits count ones: there n + 127
+  // is rounded to, and has become the exponent of 2^n when it is shifted.
+  constexpr float kOnes = 12582912.f + 127.f;
+  const float ones = x * 1.44269504088896341f + kOnes, n = ones - kOnes;
   float r = x - n * 0.693359375f;
   r -= n * -2.12194440e-4f;
   float p = 1.9875691500e-4f;
@@ -28,7 +31,9 @@ A2S_INLINE float exp_within(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+  uint32_t bits;
+  std::memcpy(&bits, &ones, 4);
+  bits <<= 23;
   float scale;
   std::memcpy(&scale, &bits, 4);
   return p * scale;
@@ -36,14 +41,20 @@ A2S_INLINE float exp_within(float x) {
 
 /** e^x, but finite and never 0. */
 A2S_INLINE double exp_clamped(double x) { return std::exp(x < 700 ? x > -700 ? x : -700 : 700); }
-A2S_INLINE float exp_clamped(float x) { return exp_within(x > -87.3f ? x < 88.37f ? x : 88.37f : -87.3f); }
+A2S_INLINE float exp_clamped(float x) {
+  // |x| is limited as an integer: of a comparison compilers make branches, and on them the formula around this one twice.
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  const uint32_t size = bits & 0x7fffffff, most = 0x42ae999a;  // 87.3
+  bits = (bits & 0x80000000) | (size < most ? size : most);
+  std::memcpy(&x, &bits, 4);
+  return exp_within(x);
+}
 
-/** e^x; 0 below -87.3, inf above 88.37, NaN stays NaN. */
+/** e^x; 0 below -87.7, inf above 88.37, NaN stays NaN. */
 A2S_INLINE float exp(float x) {
-  float y = exp_clamped(x);
-  y = x < -87.3f ? 0.f : y;
-  y = x > 88.37f ? HUGE_VALF : y;
-  return x == x ? y : x;
+  x = x < -88.f ? -88.f : x;
+  return exp_within(x > 89.f ? 89.f : x);
 }
 
 /** Natural logarithm; -inf at 0 and for subnormal x, NaN below 0. */
@@ -108,14 +119,17 @@ A2S_INLINE float cos(float x) { return sin(x + 1.57079632679489662f); }
 /** The tanh form of GELU, x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), and its derivative. Written as
  *  x / (1 + e^-2u), it keeps its digits where it is small. */
 template <class T>
+constexpr T kGelu1 = T(1.5957691216057308);  // 2u = kGelu1 x + kGelu3 x^3
+template <class T>
+constexpr T kGelu3 = kGelu1<T> * T(0.044715);
+template <class T>
 A2S_INLINE T gelu(T x) {
-  return x / (T(1) + exp_clamped(T(-1.5957691216057308) * (x + T(0.044715) * x * x * x)));
+  return x / (T(1) + exp_clamped(-x * (kGelu1<T> + kGelu3<T> * x * x)));
 }
 template <class T>
 A2S_INLINE T gelu_grad(T x) {
-  const T k = T(1.5957691216057308), a = T(0.044715);
-  const T e = exp_clamped(-k * (x + a * x * x * x)), y = T(1) / (T(1) + e);
-  return y + x * y * (e * y) * k * (T(1) + 3 * a * x * x);
+  const T e = exp_clamped(-x * (kGelu1<T> + kGelu3<T> * x * x)), y = T(1) / (T(1) + e);
+  return y + x * y * (e * y) * (kGelu1<T> + 3 * kGelu3<T> * x * x);
 }
 
 }  // namespace a2s::math

@@ -184,11 +184,11 @@ void prepare(Call& c) {
   for (size_t i = 0; i < op.saved.size(); ++i) shape_of(op.saved[i], c.saved[i]);
 }
 
-void allocate(Call& c, Arena& arena) {
+void allocate(Call& c, Arena& arena, bool gradient) {
   for (size_t i = 0; i < c.op.outputs.size(); ++i)
     if (!c.out[i]) c.out[i].data = arena.alloc(c.out[i].bytes());
   for (size_t i = 0; i < c.op.saved.size(); ++i)
-    if (!c.saved[i]) c.saved[i].data = arena.alloc(c.saved[i].bytes());
+    if (!c.saved[i] && (gradient || !c.op.saved[i].optional)) c.saved[i].data = arena.alloc(c.saved[i].bytes());
 }
 
 void run_forward(Call& c) {

@@ -129,7 +129,7 @@ struct Op {
   const char* source;   // paper or specification of the mathematics
   std::vector<Arg> inputs;
   std::vector<Arg> outputs;
-  std::vector<Arg> saved = {};  // written by forward, read by backward
+  std::vector<Arg> saved = {};  // written by forward, read by backward; optional: there only where that will come
   std::vector<Attr> attrs = {};
   /** Checks what axis names cannot say and binds the axes that only outputs have. */
   void (*axes)(Axes&, const Call&) = nullptr;
@@ -159,8 +159,8 @@ const Op* find_op(std::string_view name);
 
 /** Checks inputs and attributes, and sets dtype and shape of outputs and saved tensors (data stays as it was). */
 void prepare(Call& c);
-/** Takes outputs and saved tensors without data from `arena`. */
-void allocate(Call& c, Arena& arena);
+/** Takes outputs and saved tensors without data from `arena`; `gradient`: backward will come. */
+void allocate(Call& c, Arena& arena, bool gradient = true);
 /** Runs a prepared, allocated call. */
 void run_forward(Call& c);
 void run_backward(Call& c);

@@ -91,7 +91,7 @@ std::array<Var*, 4> Tape::apply_all(const Op& op, std::initializer_list<Var*> in
   }
   prepare(*call);
   wanted = wanted && op.backward != nullptr;
-  allocate(*call, arena_);
+  allocate(*call, arena_, wanted);
   run_forward(*call);
   for (size_t j = 0; j < op.outputs.size() && j < 4; ++j)
     node.out[j] = add(call->out[j], wanted && op.outputs[j].kind == Kind::data);

@@ -97,7 +97,7 @@ NamedTensors run(const Request& request, Workspace& w) {
   NamedTensors outputs;
   for (size_t i = 0; i < request.op.outputs.size(); ++i)
     outputs.emplace_back(request.op.outputs[i].name, own(call.out[i]));
-  allocate(call, w.arena);
+  allocate(call, w.arena, false);
   run_forward(call);
   return outputs;
 }

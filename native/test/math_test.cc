@@ -29,6 +29,13 @@ TEST(vector_functions_are_within_their_bounds) {
   CHECK(worst_error(-12, 12, true, [](float x) { return math::tanh(x); }, [](double x) { return std::tanh(x); }) < 2e-7);
 }
 
+TEST(exp_ends_at_0_and_inf) {
+  CHECK(math::exp(-87.75f) == 0 && math::exp(-1000.f) == 0 && math::exp(-HUGE_VALF) == 0);
+  CHECK(math::exp(88.38f) == HUGE_VALF && math::exp(1e30f) == HUGE_VALF && math::exp(HUGE_VALF) == HUGE_VALF);
+  CHECK(std::isnan(math::exp(NAN)));
+  for (float x : {-HUGE_VALF, -100.f, 100.f, HUGE_VALF}) CHECK(math::exp_clamped(x) > 0 && std::isfinite(math::exp_clamped(x)));
+}
+
 TEST(gelu_is_the_tanh_form_and_keeps_its_digits_where_it_is_small) {
   auto tanh_form = [](double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x))); };
   CHECK(worst_error(-6, 12, false, [](double x) { return math::gelu(x); }, tanh_form) < 1e-14);

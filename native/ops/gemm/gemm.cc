@@ -238,12 +238,20 @@ struct Product {
   void run_packed(Pool& pool, const Portion<P>& portion, const P* memory, int64_t row_parts, int64_t column_parts) const;
   void block(const Part& part, int64_t k0, const P* packed_block) const;
   Operand<T> operand(const Part& part, int64_t k0, int64_t kc) const;
-  void tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P* panel, T* c, int64_t n, bool add) const;
+  void tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P* panel, T* c, int64_t n, bool add, bool last) const;
+  void finish_tile(T* c, int64_t rows, int64_t n) const;
 };
 
-/** C[rows, n] (+)= A · one panel, in tiles of nearly equal height, or of whole blocks and a rest. */
+/** What comes after the sums of c, rows and columns of C that are in the first-level cache. */
 template <class T, class P>
-void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P* panel, T* c, int64_t n, bool add) const {
+void Product<T, P>::finish_tile(T* c, int64_t rows, int64_t n) const {
+  const auto& [accumulate, bias, gelu, pre] = epilogue;
+  if (bias || gelu) finish(c, ldc, rows, n, bias ? bias + (c - C) % ldc : nullptr, gelu, pre ? pre + (c - C) : nullptr);
+}
+
+/** C[rows, n] (+)= A · one panel, in tiles of nearly equal height, or of whole blocks and a rest; `last`: no block of k follows. */
+template <class T, class P>
+void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P* panel, T* c, int64_t n, bool add, bool last) const {
   const auto* tile = k.tile;
   if constexpr (std::is_same_v<T, P>) tile = a.across ? kernels<T>().across : k.tile;
   const int64_t count = ceil_div(rows, k.rows);
@@ -253,6 +261,7 @@ void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P
     T* out = c + begin * ldc;
     if (n == columns && (k.block == 1 || (height % k.block == 0 && !add))) {
       tile[height](kc, a.row(begin), a.step, panel, out, ldc, add);
+      if (last) finish_tile(out, height, n);
       continue;
     }
     T edge[kMaxRows * kMaxColumns<T>];
@@ -262,6 +271,7 @@ void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P
         const T sum = edge[i * columns + j];
         out[i * ldc + j] = add ? sum + out[i * ldc + j] : sum;
       }
+    if (last) finish_tile(out, height, n);
   }
 }
 
@@ -284,7 +294,6 @@ template <class T, class P>
 void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) const {
   Buffers<T>& buffer = buffers<T>();
   const int64_t rows = part.row_end - part.row_begin, kc = std::min(kBlock, K - k0), deep = depth<P>(kc);
-  const bool finishing = k0 + kc == K && (epilogue.bias || epilogue.gelu);
   const Operand<T> a = operand(part, k0, kc);
   if (k.enter) k.enter();
   for (int64_t p = part.panel_begin; p < part.panel_end; ++p) {
@@ -293,10 +302,7 @@ void Product<T, P>::block(const Part& part, int64_t k0, const P* packed_block) c
     P* own = reinterpret_cast<P*>(buffer.panel);
     if (!packed_block) pack_panel(*B, k0, kc, j, n, own);
     const P* panel = packed_block ? packed_block + (p - part.panel_begin) * deep * columns : own;
-    tiles(rows, deep, a, panel, c, n, k0 > 0 || epilogue.accumulate);
-    if (finishing)
-      finish(c, ldc, rows, n, epilogue.bias ? epilogue.bias + j : nullptr, epilogue.gelu,
-             epilogue.pre ? epilogue.pre + part.row_begin * ldc + j : nullptr);
+    tiles(rows, deep, a, panel, c, n, k0 > 0 || epilogue.accumulate, k0 + kc == K);
   }
   if (k.leave) k.leave();
 }

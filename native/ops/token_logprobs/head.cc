@@ -31,6 +31,7 @@ void bind_heads(Axes& axes, const Call& c) {
   if (axes.find("K") >= 0) expect("targets: axis K (codebooks)", K, axes["K"]);
   else axes.bind("K", K);
   if (axes.find("V") >= 0) expect("allowed: axis V (KV / codebooks)", KV / K, axes["V"]);
+  else axes.bind("V", KV / K);
 }
 
 }  // namespace a2s

@@ -67,22 +67,27 @@ class RowsByBlock {
   T* memory_;
 };
 
+/** What a head's weights are packed for. */
+struct Products {
+  bool logits = false, row_gradients = false;
+};
+
 /** One of the heads at a time. */
 template <class T>
 class Head {
  public:
-  Head(const Call& c, int w_arg, int b_arg, int64_t K, bool gradient)
+  Head(const Call& c, int w_arg, int b_arg, int64_t K, Products products)
       : V(c.in[w_arg].dim(0) / K),
         C(c.in[w_arg].dim(1)),
         ctx_(c.ctx),
         all_w_(c.in[w_arg].as<T>()),
         all_b_(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr),
-        memory_(c.scratch<T>(packed_size<T>(C, V, c.ctx.bf16))),
-        back_memory_(gradient ? c.scratch<T>(packed_size<T>(V, C, c.ctx.bf16)) : nullptr) {}
+        memory_(products.logits ? c.scratch<T>(packed_size<T>(C, V, c.ctx.bf16)) : nullptr),
+        back_memory_(products.row_gradients ? c.scratch<T>(packed_size<T>(V, C, c.ctx.bf16)) : nullptr) {}
 
   void select(int64_t k) {
     const T* w = all_w_ + k * V * C;
-    w_ = pack(ctx_, C, V, {w, C, true}, memory_);
+    if (memory_) w_ = pack(ctx_, C, V, {w, C, true}, memory_);
     if (back_memory_) back_w_ = pack(ctx_, V, C, {w, C}, back_memory_);
     b_ = all_b_ ? all_b_ + k * V : nullptr;
   }

@@ -13,28 +13,26 @@ enum Input { x, w, b, targets, lengths, x_uncond, allowed };
 template <class T>
 constexpr T kInf = std::numeric_limits<T>::infinity();
 
-/** z[V]: logits on entry, on return their gradient but for the target's own share. */
+/** dz[V]: the gradient of the logits whose scaled ones are z, but for the target's own share. */
 template <class T>
-A2S_INLINE void row_gradient(T* z, int64_t V, const SamplingRule& rule, Distribution<T> d, T dlogprob, T dentropy) {
-  const T inverse = static_cast<T>(1 / rule.temperature), scale = -inverse;
+A2S_INLINE void row_gradient(const T* z, T* dz, int64_t V, const SamplingRule& rule, Distribution<T> d, T dlogprob, T dentropy) {
+  const T scale = static_cast<T>(-1 / rule.temperature);
   if (dentropy == 0 && !rule.truncates(V)) {
-    for (int64_t v = 0; v < V; ++v) z[v] = scale * dlogprob * math::exp(z[v] * inverse - d.log_norm);
+    for (int64_t v = 0; v < V; ++v) dz[v] = scale * dlogprob * math::exp(z[v] - d.log_norm);
   } else {
     for (int64_t v = 0; v < V; ++v) {
-      const T scaled = z[v] * inverse, l = scaled - d.log_norm;
-      const T p = scaled < d.cutoff ? T(0) : math::exp(l);
+      const T l = z[v] - d.log_norm;
+      const T p = z[v] < d.cutoff ? T(0) : math::exp(l);
       const T g = p * (dlogprob + dentropy * (l + d.entropy));
-      z[v] = scale * (p == 0 ? T(0) : g);  // p = 0 with l = -inf: nothing, not NaN
+      dz[v] = scale * (p == 0 ? T(0) : g);  // p = 0 with l = -inf: nothing, not NaN
     }
   }
-  if (rule.allowed)
-    for (int64_t v = 0; v < V; ++v) z[v] = rule.allowed[v] ? z[v] : T(0);
 }
-A2S_CLONES void gradient(float* z, int64_t V, const SamplingRule& rule, Distribution<float> d, float dl, float de) {
-  row_gradient(z, V, rule, d, dl, de);
+A2S_CLONES void gradient(const float* z, float* dz, int64_t V, const SamplingRule& rule, Distribution<float> d, float dl, float de) {
+  row_gradient(z, dz, V, rule, d, dl, de);
 }
-void gradient(double* z, int64_t V, const SamplingRule& rule, Distribution<double> d, double dl, double de) {
-  row_gradient(z, V, rule, d, dl, de);
+void gradient(const double* z, double* dz, int64_t V, const SamplingRule& rule, Distribution<double> d, double dl, double de) {
+  row_gradient(z, dz, V, rule, d, dl, de);
 }
 
 /** What forward and backward share: the rows for which keep(item, frame, codebook) holds for some codebook. */
@@ -50,7 +48,7 @@ struct Problem {
   T *rows, *z;
 
   template <class Keep>
-  Problem(const Call& c, bool gradient, Keep&& keep)
+  Problem(const Call& c, Head<T> head, Keep&& keep)
       : c(c),
         K(c.integer("codebooks")),
         frames(c.in[x].dim(1)),
@@ -58,7 +56,7 @@ struct Problem {
         guidance(c.in[x_uncond] ? c.num("guidance") : 1),
         rule{c.num("temperature"), c.integer("top_k"), c.num("top_p"),
              c.in[allowed] ? c.in[allowed].as<int32_t>() : nullptr},
-        head(c, w, b, K, gradient),
+        head(head),
         target(c.in[targets].as<int32_t>()),
         list(c, c.in[x].dim(0), frames, c.in[lengths].as<int32_t>(),
              [&](int64_t item, int64_t t) {
@@ -74,20 +72,15 @@ struct Problem {
         guide(rows + i * C, c.in[x_uncond].as<T>() + list.index[i] * C, guidance, C);
   }
 
-  /** For each head and block: row(z, token, tile) in parallel, tile(begin, n, k, z) after the last row of a tile, then
-   *  block(begin, n, k). */
-  template <class Row, class Tile, class Block>
-  void each(Row&& row, Tile&& tile, Block&& block) {
+  /** For each head and block: tile(begin, n, k, z) in parallel for each tile of its rows, whose logits or their gradients z
+   *  holds, then block(begin, n, k). */
+  template <class Tile, class Block>
+  void each(Tile&& tile, Block&& block) {
     for (int64_t k = 0; k < K; ++k) {
       head.select(k);
       for (int64_t begin = 0; begin < list.count; begin += kHeadRows) {
         const int64_t n = std::min(kHeadRows, list.count - begin);
-        c.ctx.pool.ranges(n, kTileRows, [&](int64_t first, int64_t last) {
-          T* logits = z + first * head.V;
-          head.logits(rows + (begin + first) * C, last - first, logits);
-          for (int64_t i = first; i < last; ++i) row(z + i * head.V, list.token(begin + i, k, K), first / kTileRows);
-          tile(begin + first, last - first, k, logits);
-        });
+        c.ctx.pool.ranges(n, kTileRows, [&](int64_t first, int64_t last) { tile(begin + first, last - first, k, z + first * head.V); });
         block(begin, n, k);
       }
     }
@@ -97,19 +90,27 @@ struct Problem {
 template <class T>
 void forward(Call& c) {
   const int32_t* target = c.in[targets].as<int32_t>();
-  Problem<T> p(c, false, [&](int64_t token) { return target[token] >= 0; });
-  T *logprobs = c.out[0].as<T>(), *entropy = c.out[1].as<T>(), *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>();
-  T* weights = c.scratch<T>(kHeadRows / kTileRows * p.head.V);
+  const int64_t K = c.integer("codebooks");
+  Problem<T> p(c, Head<T>(c, w, b, K, {.logits = true}), [&](int64_t token) { return target[token] >= 0; });
+  const int64_t V = p.head.V;
+  T *logprobs = c.out[0].as<T>(), *entropy = c.out[1].as<T>();
+  T *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>(), *scaled = c.saved[2] ? c.saved[2].as<T>() : nullptr;
+  T* weights = c.scratch<T>(kHeadRows / kTileRows * V);
   fill_zero(c.out[0]), fill_zero(c.out[1]);
   p.each(
-      [&](T* z, int64_t token, int64_t tile) {
-        if (target[token] < 0) return;
-        const Distribution<T> d = distribution_of(z, z, weights + tile * p.head.V, p.head.V, p.rule);
-        const T own = z[target[token]];
-        logprobs[token] = own < d.cutoff ? -kInf<T> : own - d.log_norm;
-        entropy[token] = d.entropy, lse[token] = d.log_norm, cutoff[token] = d.cutoff;
+      [&](int64_t begin, int64_t n, int64_t k, T* z) {
+        p.head.logits(p.rows + begin * p.C, n, z);
+        for (int64_t i = 0; i < n; ++i, z += V) {
+          const int64_t token = p.list.token(begin + i, k, K);
+          if (target[token] < 0) continue;
+          T* kept = scaled ? scaled + token * V : z;
+          const Distribution<T> d = distribution_of(z, kept, weights + begin % kHeadRows / kTileRows * V, V, p.rule);
+          const T own = kept[target[token]];
+          logprobs[token] = own < d.cutoff ? -kInf<T> : own - d.log_norm;
+          entropy[token] = d.entropy, lse[token] = d.log_norm, cutoff[token] = d.cutoff;
+        }
       },
-      [](int64_t, int64_t, int64_t, T*) {}, [](int64_t, int64_t, int64_t) {});
+      [](int64_t, int64_t, int64_t) {});
 }
 
 template <class T>
@@ -117,31 +118,34 @@ void backward(Call& c) {
   auto wanted = [&](int i) { return c.din[i] ? c.din[i].as<T>() : nullptr; };
   T *dx = wanted(x), *dx_uncond = wanted(x_uncond), *dw = wanted(w), *db = wanted(b);
   const T *dlogprobs = c.dout[0].as<T>(), *dentropy = c.dout[1].as<T>(), *entropy = c.out[1].as<T>();
-  const T *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>();
+  const T *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>(), *scaled = c.saved[2].as<T>();
   const int32_t* target = c.in[targets].as<int32_t>();
+  const int64_t K = c.integer("codebooks");
   // Many rows are without gradient when their samples' groups are invalid.
   auto active = [&](int64_t token) { return target[token] >= 0 && (dlogprobs[token] != 0 || dentropy[token] != 0); };
-  Problem<T> p(c, dx || dx_uncond, active);
+  Problem<T> p(c, Head<T>(c, w, b, K, {.row_gradients = dx || dx_uncond}), active);
   const int64_t V = p.head.V, C = p.C, count = p.list.count;
   for (int i : {x, x_uncond})
     if (c.din[i]) fill_zero(c.din[i]);
 
   T* drows = dx || dx_uncond ? c.scratch<T>(count * C) : nullptr;
   const RowsByBlock<T> packed(c, p.rows, dw ? count : 0, C);
+  const T inverse = static_cast<T>(1 / p.rule.temperature);
   p.each(
-      [&](T* z, int64_t token, int64_t) {
-        if (!active(token)) {
-          std::fill_n(z, V, T(0));
-          return;
+      [&](int64_t begin, int64_t n, int64_t k, T* tile) {
+        for (int64_t i = 0; i < n; ++i) {
+          const int64_t token = p.list.token(begin + i, k, K);
+          T* dz = tile + i * V;
+          if (!active(token)) {
+            std::fill_n(dz, V, T(0));
+            continue;
+          }
+          const T *z = scaled + token * V, own = z[target[token]];
+          const T dl = own < cutoff[token] || own == -kInf<T> ? T(0) : dlogprobs[token];
+          gradient(z, dz, V, p.rule, {cutoff[token], lse[token], entropy[token], T(0)}, dl, dentropy[token]);
+          dz[target[token]] += inverse * dl;
         }
-        const T inverse = static_cast<T>(1 / p.rule.temperature), own = z[target[token]] * inverse;
-        const bool kept = !(own < cutoff[token]) && own != -kInf<T> && (!p.rule.allowed || p.rule.allowed[target[token]]);
-        const T dl = kept ? dlogprobs[token] : T(0);
-        gradient(z, V, p.rule, {cutoff[token], lse[token], entropy[token], T(0)}, dl, dentropy[token]);
-        z[target[token]] += inverse * dl;
-      },
-      [&](int64_t begin, int64_t n, int64_t k, T* dz) {
-        if (drows) p.head.row_gradient(dz, n, drows + begin * C, k > 0);
+        if (drows) p.head.row_gradient(tile, n, drows + begin * C, k > 0);
       },
       [&](int64_t begin, int64_t n, int64_t k) {
         p.head.weight_gradient(p.z, n, packed.block(begin), dw ? dw + k * V * C : nullptr, db ? db + k * V : nullptr);
