@@ -9,53 +9,60 @@
 
 namespace a2s::math {
 
-A2S_INLINE double exp(double x) { return std::exp(x); }
 A2S_INLINE double log(double x) { return std::log(x); }
 A2S_INLINE double tanh(double x) { return std::tanh(x); }
 A2S_INLINE double sin(double x) { return std::sin(x); }
 A2S_INLINE double cos(double x) { return std::cos(x); }
 
-/** e^x for -87.3 <= x <= 88.37, 0 down to -88.37, inf up to 89, anything beyond; in the middle of a longer formula half the
- *  cost of exp(). */
-A2S_INLINE float exp_within(float x) {
+// Of a float, or of a vector of them; U is uint32_t or a vector of as many.
+
+/** e^x for -87.3 <= x <= 88, 0 from -87.7 down to -88.3, anything elsewhere; in the middle of a longer formula cheaper than exp(). */
+template <class F = float, class U = uint32_t>
+A2S_INLINE F exp_within(F x) {
   // 2^(n + f), n = round(x log2 e); the Cephes polynomial on f ln 2. Far above 2^23 a float's last bits count ones: there n + 127
   // is rounded to, and has become the exponent of 2^n when it is shifted.
   constexpr float kOnes = 12582912.f + 127.f;
-  const float ones = x * 1.44269504088896341f + kOnes, n = ones - kOnes;
-  float r = x - n * 0.693359375f;
+  const F ones = x * 1.44269504088896341f + kOnes, n = ones - kOnes;
+  F r = x - n * 0.693359375f;
   r -= n * -2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
+  F p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  uint32_t bits;
-  std::memcpy(&bits, &ones, 4);
+  U bits;
+  std::memcpy(&bits, &ones, sizeof bits);
   bits <<= 23;
-  float scale;
-  std::memcpy(&scale, &bits, 4);
+  F scale;
+  std::memcpy(&scale, &bits, sizeof bits);
   return p * scale;
 }
 
-/** e^x, but finite and never 0. */
-A2S_INLINE double exp_clamped(double x) { return std::exp(x < 700 ? x > -700 ? x : -700 : 700); }
-A2S_INLINE float exp_clamped(float x) {
-  // |x| is limited as an integer: of a comparison compilers make branches, and on them the formula around this one twice.
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  const uint32_t size = bits & 0x7fffffff, most = 0x42ae999a;  // 87.3
-  bits = (bits & 0x80000000) | (size < most ? size : most);
-  std::memcpy(&x, &bits, 4);
-  return exp_within(x);
+/** x within [-most, most], which is positive. As integers: of comparisons of floats compilers make branches here, and on them the
+ *  formula that follows once more. NaN becomes `most`. */
+template <class F = float, class U = uint32_t>
+A2S_INLINE F limit(F x, float most) {
+  uint32_t bound;
+  U bits;
+  std::memcpy(&bits, &x, sizeof bits), std::memcpy(&bound, &most, 4);
+  const U size = bits & 0x7fffffffu;
+  bits = (bits & 0x80000000u) | (size < bound ? size : bound);
+  std::memcpy(&x, &bits, sizeof bits);
+  return x;
 }
 
-/** e^x; 0 below -87.7, inf above 88.37, NaN stays NaN. */
-A2S_INLINE float exp(float x) {
-  x = x < -88.f ? -88.f : x;
-  return exp_within(x > 89.f ? 89.f : x);
+/** e^x; 0 below -87.7, inf from 88 on, NaN stays NaN. */
+template <class F = float, class U = uint32_t>
+A2S_INLINE F exp(F x) {
+  const F y = exp_within<F, U>(limit<F, U>(x, 88.f));
+  return x < 88.f ? y : x + HUGE_VALF;
 }
+A2S_INLINE double exp(double x) { return std::exp(x); }
+
+/** e^x, but finite and never 0. */
+A2S_INLINE double exp_clamped(double x) { return std::exp(x < 700 ? x > -700 ? x : -700 : 700); }
+A2S_INLINE float exp_clamped(float x) { return exp_within(limit(x, 87.3f)); }
 
 /** Natural logarithm; -inf at 0 and for subnormal x, NaN below 0. */
 A2S_INLINE float log(float x) {

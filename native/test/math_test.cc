@@ -25,13 +25,13 @@ TEST(vector_functions_are_within_their_bounds) {
   auto exact_sin = [](double x) { return std::sin(x); };
   CHECK(worst_error(-5, 5, false, sin, exact_sin) < 2e-7);
   CHECK(worst_error(-8192, 8192, false, sin, exact_sin) < 2e-7);
-  CHECK(worst_error(-87, 88, true, [](float x) { return math::exp(x); }, [](double x) { return std::exp(x); }) < 2e-7);
+  CHECK(worst_error(-87, 87.99, true, [](float x) { return math::exp(x); }, [](double x) { return std::exp(x); }) < 2e-7);
   CHECK(worst_error(-12, 12, true, [](float x) { return math::tanh(x); }, [](double x) { return std::tanh(x); }) < 2e-7);
 }
 
 TEST(exp_ends_at_0_and_inf) {
   CHECK(math::exp(-87.75f) == 0 && math::exp(-1000.f) == 0 && math::exp(-HUGE_VALF) == 0);
-  CHECK(math::exp(88.38f) == HUGE_VALF && math::exp(1e30f) == HUGE_VALF && math::exp(HUGE_VALF) == HUGE_VALF);
+  CHECK(math::exp(88.f) == HUGE_VALF && math::exp(1e30f) == HUGE_VALF && math::exp(HUGE_VALF) == HUGE_VALF);
   CHECK(std::isnan(math::exp(NAN)));
   for (float x : {-HUGE_VALF, -100.f, 100.f, HUGE_VALF}) CHECK(math::exp_clamped(x) > 0 && std::isfinite(math::exp_clamped(x)));
 }

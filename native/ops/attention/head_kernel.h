@@ -32,6 +32,7 @@ constexpr int kBytes = 16, kRows = 4;
 #endif
 constexpr int kLanes = kBytes / 4, kColumns = 2 * kLanes;
 typedef float Vec __attribute__((vector_size(kBytes), aligned(4), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(kBytes)));
 
 A2S_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 A2S_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -127,11 +128,16 @@ A2S_INLINE float reduce(const typename Lanes<kCount>::type& x, Join join) {
 A2S_INLINE Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
 A2S_INLINE void store(float* p, Vec x) { *reinterpret_cast<Vec*>(p) = x; }
 
-A2S_INLINE float row_max(const float* s, int64_t n) {
+/** The largest of each of kCount rows, side by side: a row alone is short enough to be waiting for itself. */
+template <int kCount>
+A2S_INLINE void rows_max(const float* s, int64_t ld, int64_t n, float* to) {
   auto larger = [](auto a, auto b) { return a > b ? a : b; };
-  Vec top = load(s);
-  for (int64_t j = kLanes; j < n; j += kLanes) top = larger(load(s + j), top);
-  return reduce<kLanes>(top, larger);
+  Vec top[kCount];
+  for (int i = 0; i < kCount; ++i) top[i] = load(s + i * ld);
+  for (int64_t j = kLanes; j < n; j += kLanes)
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) top[i] = larger(load(s + i * ld + j), top[i]);
+  for (int i = 0; i < kCount; ++i) to[i] = reduce<kLanes>(top[i], larger);
 }
 
 A2S_INLINE float row_sum(const float* s, int64_t n) {
@@ -140,22 +146,29 @@ A2S_INLINE float row_sum(const float* s, int64_t n) {
   return reduce<kLanes>(sum, [](auto a, auto b) { return a + b; });
 }
 
-A2S_INLINE float row_dot(const float* a, const float* b, int64_t n) {
+A2S_INLINE Vec exp_of(Vec x) { return math::exp<Vec, Bits>(x); }
+
+/** to = exp(s - shift); returns the sum. */
+A2S_INLINE float row_exp(const float* s, int64_t n, float shift, float* to) {
   Vec sum{};
-  for (int64_t j = 0; j < n; j += kLanes) sum += load(a + j) * load(b + j);
-  return reduce<kLanes>(sum, [](auto x, auto y) { return x + y; });
+  for (int64_t j = 0; j < n; j += kLanes) {
+    const Vec e = exp_of(load(s + j) - shift);
+    store(to + j, e);
+    sum += e;
+  }
+  return reduce<kLanes>(sum, [](auto a, auto b) { return a + b; });
 }
 
-/** to = exp(s - shift) */
-A2S_INLINE void row_exp(const float* s, int64_t n, float shift, float* to) {
-  for (int64_t j = 0; j < n; ++j) to[j] = math::exp(s[j] - shift);
-}
+A2S_INLINE int64_t keys_of(const Head<float>& h, int64_t i) { return h.causal ? least(i + 1, h.keys) : h.keys; }
 
-/** -inf where the last vector of a row lies beyond its keys, zeros in the vector after it: as far as any tile reads. */
+/** Columns of the scores of the tile row that begins with row i: the keys that its last row sees, in whole vectors. */
+A2S_INLINE int64_t columns_of(const Head<float>& h, int64_t i) { return round_up(keys_of(h, i + kRows - 1), kLanes); }
+
+/** -inf from `keys` on, which are few enough to lie in the last two vectors, and zeros in the vector after those: as far as any tile reads. */
 A2S_INLINE void end_row(float* s, int64_t keys, int64_t n) {
   static const float kIndex[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  float* last = s + n - kLanes;
-  store(last, load(kIndex) < static_cast<float>(keys - n + kLanes) ? load(last) : Vec{} - HUGE_VALF);
+  for (int64_t j = most(0, n - 2 * kLanes); j < n; j += kLanes)
+    store(s + j, load(kIndex) < static_cast<float>(keys - j) ? load(s + j) : Vec{} - HUGE_VALF);
   store(s + n, Vec{});
 }
 
@@ -200,13 +213,10 @@ struct Work : Sizes {
   }
 };
 
-A2S_INLINE int64_t keys_of(const Head<float>& h, int64_t i) { return h.causal ? least(i + 1, h.keys) : h.keys; }
-
 /** s = x · packedᵀ for the block of `rows` rows from i0 on; each tile row stops after the last key that it sees. */
 void block_scores(const Head<float>& h, int64_t i0, int64_t rows, const float* x, const Work& w, const float* packed, float* s) {
   for (int64_t r = 0; r < rows; r += kRows) {
-    const int64_t n = round_up(keys_of(h, i0 + r + kRows - 1), kLanes);
-    tile_row(n, h.width, {x + r * w.width, w.width, 1}, {packed, kColumns, h.width}, s + r * w.ld, w.ld, false);
+    tile_row(columns_of(h, i0 + r), h.width, {x + r * w.width, w.width, 1}, {packed, kColumns, h.width}, s + r * w.ld, w.ld, false);
   }
 }
 
@@ -241,31 +251,43 @@ struct Sums {
   float top[kBlock], sum[kBlock];
 };
 
-/** Scores of row i to dropped-out, unnormalised probabilities. */
-void forward_row(const Head<float>& h, int64_t i, float* s, float* factor, float* top, float* sum) {
-  const int64_t keys = keys_of(h, i), n = round_up(keys, kLanes);
+/** Makes the scores of row i, of n columns, log-scores. */
+void finish_scores(const Head<float>& h, int64_t i, int64_t n, float* s, float* spare) {
+  const int64_t keys = keys_of(h, i);
   end_row(s, keys, n);
-  if (h.prior) {
-    float raw = 0;
-    if (h.strict) {
-      raw = row_max(s, n);
-      row_exp(s, n, raw, factor);
-      raw += math::log(row_sum(factor, n));
-      if (h.raw_lse) h.raw_lse[i] = raw;
-    }
-    add_prior(h, i, keys, raw, s);
+  if (!h.prior) return;
+  float raw = 0;
+  if (h.strict) {
+    rows_max<1>(s, 0, n, &raw);
+    raw += math::log(row_exp(s, n, raw, spare));
+    if (h.raw_lse) h.raw_lse[i] = raw;
   }
-  *top = row_max(s, n);
-  row_exp(s, n, *top, s);
-  *sum = row_sum(s, n);
+  add_prior(h, i, keys, raw, s);
+}
+
+/** Log-scores of row i to dropped-out, unnormalised probabilities; returns the sum before dropout. */
+float forward_row(const Head<float>& h, int64_t i, int64_t n, float top, float* s, float* factor) {
+  const int64_t keys = keys_of(h, i);
+  const float sum = row_exp(s, n, top, s);
   if (h.probs) {
     float* out = h.probs + i * h.columns;
-    for (int64_t j = 0; j < keys; ++j) out[j] = s[j] / *sum;
+    for (int64_t j = 0; j < keys; ++j) out[j] = s[j] / sum;
     fill(out, keys, h.columns, 0);
   }
   if (h.dropout) {
     h.dropout.factors(h.sample, h.first_element + i * h.columns, keys, factor);
     for (int64_t j = 0; j < keys; ++j) s[j] *= factor[j];
+  }
+  return sum;
+}
+
+/** All rows of a block, a tile row at a time. */
+void forward_rows(const Head<float>& h, int64_t i0, int64_t rows, const Work& w, float* s, float* factor, Sums* of) {
+  for (int64_t first = 0; first < rows; first += kRows) {
+    const int64_t n = columns_of(h, i0 + first), end = least(first + kRows, rows);
+    for (int64_t r = first; r < end; ++r) finish_scores(h, i0 + r, n, s + r * w.ld, factor);
+    rows_max<kRows>(s + first * w.ld, w.ld, n, of->top + first);
+    for (int64_t r = first; r < end; ++r) of->sum[r] = forward_row(h, i0 + r, n, of->top[r], s + r * w.ld, factor);
   }
 }
 
@@ -285,7 +307,7 @@ void forward(const Head<float>& h, float* scratch) {
     copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
     block_scores(h, i0, all, q, w, packed, s);
     Sums of;
-    for (int64_t r = 0; r < rows; ++r) forward_row(h, i0 + r, s + r * w.ld, factor, of.top + r, of.sum + r);
+    forward_rows(h, i0, rows, w, s, factor, &of);
     for (int64_t r = 0; h.lse && r < rows; ++r) h.lse[i0 + r] = of.top[r] + math::log(of.sum[r]);
     if (!h.y) continue;
     block_times_rows(h, i0, all, s, w, values, y);
@@ -303,10 +325,11 @@ struct Spare {
   float *factor, *raw, *open;
 };
 
-/** Scores s and d = dy . v of row i to the weights of the values (in s) and the gradients of the scores (in d). */
-void backward_row(const Head<float>& h, int64_t i, float* s, float* d, const Spare& spare) {
-  const int64_t keys = keys_of(h, i), n = round_up(keys, kLanes);
+/** Scores s and d = dy . v of row i, of n columns, to the weights of the values (in s) and the gradients of the scores (in d). */
+void backward_row(const Head<float>& h, int64_t i, int64_t n, float* s, float* d, const Spare& spare) {
+  const int64_t keys = keys_of(h, i);
   const bool strict = h.prior && h.strict;
+  const float lse = h.lse[i];
   end_row(s, keys, n);
   store(d + n, Vec{});
   if (strict) row_exp(s, n, h.raw_lse[i], spare.raw);
@@ -317,9 +340,14 @@ void backward_row(const Head<float>& h, int64_t i, float* s, float* d, const Spa
     h.dropout.factors(h.sample, h.first_element + i * h.columns, keys, spare.factor);
     for (int64_t j = 0; j < keys; ++j) d[j] *= spare.factor[j];
   }
-  row_exp(s, n, h.lse[i], s);
-  const float mean = row_dot(s, d, n);
-  for (int64_t j = 0; j < n; ++j) d[j] = s[j] * (d[j] - mean);
+  Vec dot{};
+  for (int64_t j = 0; j < n; j += kLanes) {
+    const Vec p = exp_of(load(s + j) - lse);
+    store(s + j, p);
+    dot += p * load(d + j);
+  }
+  const float mean = reduce<kLanes>(dot, [](auto a, auto b) { return a + b; });
+  for (int64_t j = 0; j < n; j += kLanes) store(d + j, load(s + j) * (load(d + j) - mean));
   if (strict) {  // a clamped log-score has no gradient, and then the log-softmax under it has one
     for (int64_t j = 0; j < n; ++j) d[j] *= spare.open[j];
     const float sum = row_sum(d, n);
@@ -346,7 +374,8 @@ void backward(const Head<float>& h, float* scratch) {
     copy_rows(h.dy + i0 * h.y_stride, h.y_stride, rows, all, h.width, 1, dy);
     block_scores(h, i0, all, q, w, packed_keys, s);
     block_scores(h, i0, all, dy, w, packed_values, d);
-    for (int64_t r = 0; r < rows; ++r) backward_row(h, i0 + r, s + r * w.ld, d + r * w.ld, spare);
+    for (int64_t r = 0; r < rows; ++r)
+      backward_row(h, i0 + r, columns_of(h, i0 + r / kRows * kRows), s + r * w.ld, d + r * w.ld, spare);
     if (h.dq) {
       block_times_rows(h, i0, all, d, w, keys, dq);
       for (int64_t r = 0; r < rows; ++r)
