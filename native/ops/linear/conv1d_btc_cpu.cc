@@ -3,6 +3,7 @@
 // padded input and are read in place.
 #include <algorithm>
 
+#include "core/simd.h"
 #include "ops/gemm/gemm.h"
 #include "ops/linear/linear.h"
 #include "ops/linear/output_gradient.h"
@@ -35,16 +36,36 @@ Matrix<T> windows(Call& c, const Sizes& s, const T* x, int64_t C, int64_t left) 
   return {out, taps * C, false, s.T, frames * taps * C};
 }
 
-/** to[j * step_tap + o * step_o + i] = w[o, i, j]. */
+/** to[j * step + i] = w[i, j] for j < k. */
+template <class T>
+A2S_INLINE void split(const T* __restrict w, T* __restrict to, int64_t n, int64_t k, int64_t step) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < k; ++j) to[j * step + i] = w[i * k + j];
+}
+/** w[i, j] += from[j * n + i] for j < k. */
+template <class T>
+A2S_INLINE void add_joined(const T* __restrict from, T* __restrict w, int64_t n, int64_t k) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < k; ++j) w[i * k + j] += from[j * n + i];
+}
+A2S_CLONES void split_taps(const float* w, float* to, int64_t n, int64_t k, int64_t step) {
+  k == 3 ? split(w, to, n, 3, step) : split(w, to, n, k, step);
+}
+void split_taps(const double* w, double* to, int64_t n, int64_t k, int64_t step) { split(w, to, n, k, step); }
+A2S_CLONES void add_taps(const float* from, float* w, int64_t n, int64_t k) {
+  k == 3 ? add_joined(from, w, n, 3) : add_joined(from, w, n, k);
+}
+void add_taps(const double* from, double* w, int64_t n, int64_t k) { add_joined(from, w, n, k); }
+
+/** to[j * step_tap + o * step_o + i] = w[o, i, j], or w[o, i, k - 1 - j]. */
 template <class T>
 T* repack(Call& c, const Sizes& s, int64_t step_o, bool reversed, int64_t step_tap) {
   const T* w = c.in[1].as<T>();
   T* to = c.scratch<T>(s.O * s.C * s.k);
+  T* first = to + (reversed ? (s.k - 1) * step_tap : 0);
   c.ctx.pool.ranges(s.O, std::max<int64_t>(1, (1 << 14) / (s.C * s.k)), [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o)
-      for (int64_t j = 0; j < s.k; ++j)
-        for (int64_t i = 0; i < s.C; ++i)
-          to[(reversed ? s.k - 1 - j : j) * step_tap + o * step_o + i] = w[(o * s.C + i) * s.k + j];
+      split_taps(w + o * s.C * s.k, first + o * step_o, s.C, s.k, reversed ? -step_tap : step_tap);
   });
   return to;
 }
@@ -78,9 +99,7 @@ void backward(Call& c) {
   T* by_tap = c.scratch<T>(s.O * s.k * s.C);
   gemm(c.ctx, s.O, s.k * s.C, s.B * s.T, {dy, s.O, true}, windows(c, s, c.in[0].as<T>(), s.C, s.left), by_tap, s.k * s.C);
   c.ctx.pool.ranges(s.O, std::max<int64_t>(1, (1 << 14) / (s.C * s.k)), [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o)
-      for (int64_t i = 0; i < s.C; ++i)
-        for (int64_t j = 0; j < s.k; ++j) dw[(o * s.C + i) * s.k + j] += by_tap[(o * s.k + j) * s.C + i];
+    for (int64_t o = begin; o < end; ++o) add_taps(by_tap + o * s.k * s.C, dw + o * s.C * s.k, s.C, s.k);
   });
 }
 
