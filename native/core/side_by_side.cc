@@ -74,14 +74,16 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
     void* grads = nullptr;
     for (int64_t i; (i = begun++) < count;) {
       try {
-        if (!grads) grads = std::memset(memory.alloc(bytes), 0, bytes);
+        // The first pass's turn is now.
+        if (i > 0 && !grads) grads = std::memset(memory.alloc(bytes), 0, bytes);
         ScratchScope pass(memory);
-        one({own, memory, grads}, i);
+        one({own, memory, i > 0 ? grads : nullptr}, i);
       } catch (...) {
         turns.fail();
         throw;
       }
       const bool added = turns.in_turn(i, [&] {
+        if (i == 0) return;
         if (f32) move_gradients(static_cast<float*>(grads), static_cast<float*>(params.grads()), params.flat_size());
         else move_gradients(static_cast<double*>(grads), static_cast<double*>(params.grads()), params.flat_size());
       });

@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <new>
 
-#include "core/simd.h"
+#include "core/add.h"
 
 namespace a2s {
 namespace {
-
-template <class T>
-void add_range(const T* a, const T* b, T* sum, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) sum[i] = a[i] + b[i];
-}
 
 /** sum = a + b; sum may be a. */
 void add_tensors(const Tensor& a, const Tensor& b, const Tensor& sum, Pool& pool) {

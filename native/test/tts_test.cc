@@ -188,8 +188,8 @@ TEST(tts_refuses_to_pack_rows_under_dropout) {
   Arena arena;
   Tape tape(test_context(), arena);
   const Encoded prompts = tts->encode(tape, prompt_rows(tts->config(), random_prompts(tts->config(), {4}, {3}, arena), arena));
-  const AudioRows audio = audio_rows(tts->config(), random_codes(tts->config(), 1, 5, arena), ints_of({5}, {1}, arena), arena);
-  CHECK_THROWS(tts->decode(tape, prompts, audio, {.noise = {true, 1}, .packed = true}),
+  const AudioRows audio = audio_rows(tts->config(), random_codes(tts->config(), 2, 5, arena), ints_of({5, 4}, {2}, arena), arena);
+  CHECK_THROWS(tts->decode(tape, prompts, audio, {.group = 2, .noise = {true, 1}, .packed = true}),
                "decoder: packed rows: expected a kernel of 1 and no dropout");
 }
 

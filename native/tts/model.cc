@@ -154,7 +154,7 @@ Decoded Tts::decode(Tape& tape, const Encoded& prompts, const AudioRows& audio, 
   if (o.packed && config_.decoder_kernel == 1) {
     const Tensor one = constant_ints(B, 1, arena);  // the step of BOS
     packed = packed_rows(total->value, d.start ? sum_lengths(d.start->value, one, arena) : one, x->value.dim(1), o, arena);
-    in.packed = &packed;
+    if (packed.rows.size() < packed.places.size()) in.packed = &packed;
   }
   StackOutput out = decoder_->forward(tape, in);
   d.layers = out.layers;

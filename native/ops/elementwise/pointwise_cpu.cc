@@ -1,4 +1,5 @@
 // add, scale, gelu, tanh, clamp.
+#include "core/add.h"
 #include "core/math.h"
 #include "core/simd.h"
 #include "ops/elementwise/elementwise.h"
@@ -52,7 +53,7 @@ void add_both(Call& c) {
   const T *a = c.in[0].as<T>(), *b = c.in[1].as<T>();
   T* y = c.out[0].as<T>();
   c.ctx.pool.ranges(c.out[0].size(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = a[i] + b[i];
+    add_range(a + begin, b + begin, y + begin, end - begin);
   });
 }
 

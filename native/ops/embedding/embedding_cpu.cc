@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/add.h"
 #include "ops/embedding/embedding.h"
 #include "ops/sequence/lengths.h"
 
@@ -32,7 +33,7 @@ void lookup_grad(Call& c) {
   c.ctx.pool.ranges(C, kColumns, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < n; ++i)
       if (ids[i] >= 0)
-        for (int64_t k = begin; k < end; ++k) d[ids[i] * C + k] += dy[i * C + k];
+        add_range(d + ids[i] * C + begin, dy + i * C + begin, d + ids[i] * C + begin, end - begin);
   });
 }
 
@@ -59,7 +60,7 @@ void mean_rows(Call& c) {
       std::fill_n(y, n.C, T(0));
       for (int64_t s = 0; s < n.slots(); ++s) {
         const T* x = table + n.row(r, s) * n.C;
-        for (int64_t k = 0; k < n.C; ++k) y[k] += x[k];
+        add_range(y, x, y, n.C);
       }
       for (int64_t k = 0; k < n.C; ++k) y[k] *= share;
     }
@@ -87,8 +88,7 @@ void positions(Call& c) {
   const T *x = c.in[0].as<T>(), *table = c.in[1].as<T>() + c.integer("offset") * C;
   T* y = c.out[0].as<T>();
   c.ctx.pool.ranges(B * rows, kGrain / std::max<int64_t>(1, C), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      for (int64_t k = 0; k < C; ++k) y[r * C + k] = x[r * C + k] + table[r % rows * C + k];
+    for (int64_t r = begin; r < end; ++r) add_range(x + r * C, table + r % rows * C, y + r * C, C);
   });
 }
 
@@ -103,7 +103,7 @@ void positions_grad(Call& c) {
       for (int64_t b = 0; b < B; ++b) {
         const T* g = dy + (b * rows + t) * C;
         if (dx) std::copy_n(g, C, dx + (b * rows + t) * C);
-        for (int64_t k = 0; d && k < C; ++k) d[t * C + k] += g[k];
+        if (d) add_range(d + t * C, g, d + t * C, C);
       }
   });
 }

@@ -9,48 +9,64 @@ namespace {
 
 constexpr int64_t kRows = 32;  // rows a task; also the granularity of the weight gradient's partial sums
 
-template <class T>
-A2S_INLINE void row_forward(const T* x, const T* w, T* y, T* mean, T* rstd, int64_t C, double eps) {
-  T sum = 0, sq = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < C; ++i) sum += x[i];
-  const T m = sum / static_cast<T>(C);
-#pragma omp simd reduction(+ : sq)
-  for (int64_t i = 0; i < C; ++i) sq += (x[i] - m) * (x[i] - m);
-  const T r = T(1) / std::sqrt(sq / static_cast<T>(C) + static_cast<T>(eps));
-  for (int64_t i = 0; i < C; ++i) y[i] = (x[i] - m) * r * w[i];
-  *mean = m, *rstd = r;
-}
+// A row waits for its sums, so that each step is taken by all rows before the next.
 
 template <class T>
-A2S_INLINE void row_backward(const T* x, const T* w, const T* dy, T mean, T rstd, T* dx, T* dw, int64_t C) {
-  T a = 0, b = 0;  // means of dy*w and of dy*w*xhat
-#pragma omp simd reduction(+ : a, b)
-  for (int64_t i = 0; i < C; ++i) {
-    T g = dy[i] * w[i];
-    a += g, b += g * (x[i] - mean) * rstd;
+A2S_INLINE void normalise(const T* x, const T* w, T* y, T* mean, T* rstd, int64_t n, int64_t C, double eps) {
+  for (int64_t r = 0; r < n; ++r) {
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < C; ++i) sum += x[r * C + i];
+    mean[r] = sum / static_cast<T>(C);
   }
-  a /= static_cast<T>(C), b /= static_cast<T>(C);
-  if (dw)
-    for (int64_t i = 0; i < C; ++i) dw[i] += dy[i] * (x[i] - mean) * rstd;
-  if (dx)
-    for (int64_t i = 0; i < C; ++i) dx[i] = rstd * (dy[i] * w[i] - a - (x[i] - mean) * rstd * b);
+  for (int64_t r = 0; r < n; ++r) {
+    const T m = mean[r];
+    T sq = 0;
+#pragma omp simd reduction(+ : sq)
+    for (int64_t i = 0; i < C; ++i) sq += (x[r * C + i] - m) * (x[r * C + i] - m);
+    rstd[r] = T(1) / std::sqrt(sq / static_cast<T>(C) + static_cast<T>(eps));
+  }
+  for (int64_t r = 0; r < n; ++r) {
+    const T m = mean[r], d = rstd[r];
+    for (int64_t i = 0; i < C; ++i) y[r * C + i] = (x[r * C + i] - m) * d * w[i];
+  }
+}
+
+/** dx, and what dw gains, of up to kRows rows; either may be null. */
+template <class T>
+A2S_INLINE void gradients(const T* x, const T* w, const T* dy, const T* mean, const T* rstd, T* dx, T* dw, int64_t n, int64_t C) {
+  T a[kRows], b[kRows];  // means of dy*w and of dy*w*xhat
+  for (int64_t r = 0; dx && r < n; ++r) {
+    const T m = mean[r];
+    T sum = 0, moment = 0;
+#pragma omp simd reduction(+ : sum, moment)
+    for (int64_t i = 0; i < C; ++i) {
+      const T g = dy[r * C + i] * w[i];
+      sum += g, moment += g * (x[r * C + i] - m);
+    }
+    a[r] = sum / static_cast<T>(C), b[r] = moment * rstd[r] / static_cast<T>(C);
+  }
+  for (int64_t r = 0; r < n; ++r) {
+    const T m = mean[r], d = rstd[r];
+    for (int64_t i = 0; dw && i < C; ++i) dw[i] += dy[r * C + i] * (x[r * C + i] - m) * d;
+    for (int64_t i = 0; dx && i < C; ++i) dx[r * C + i] = d * (dy[r * C + i] * w[i] - a[r] - (x[r * C + i] - m) * d * b[r]);
+  }
 }
 
 // The same loops twice: the clones are the fast path of f32, the template is the reference in f64.
 A2S_CLONES void rows_forward(const float* x, const float* w, float* y, float* m, float* r, int64_t n, int64_t C, double eps) {
-  for (int64_t i = 0; i < n; ++i) row_forward(x + i * C, w, y + i * C, m + i, r + i, C, eps);
+  normalise(x, w, y, m, r, n, C, eps);
 }
 void rows_forward(const double* x, const double* w, double* y, double* m, double* r, int64_t n, int64_t C, double eps) {
-  for (int64_t i = 0; i < n; ++i) row_forward(x + i * C, w, y + i * C, m + i, r + i, C, eps);
+  normalise(x, w, y, m, r, n, C, eps);
 }
 A2S_CLONES void rows_backward(const float* x, const float* w, const float* dy, const float* m, const float* r, float* dx,
                               float* dw, int64_t n, int64_t C) {
-  for (int64_t i = 0; i < n; ++i) row_backward(x + i * C, w, dy + i * C, m[i], r[i], dx ? dx + i * C : nullptr, dw, C);
+  gradients(x, w, dy, m, r, dx, dw, n, C);
 }
 void rows_backward(const double* x, const double* w, const double* dy, const double* m, const double* r, double* dx,
                    double* dw, int64_t n, int64_t C) {
-  for (int64_t i = 0; i < n; ++i) row_backward(x + i * C, w, dy + i * C, m[i], r[i], dx ? dx + i * C : nullptr, dw, C);
+  gradients(x, w, dy, m, r, dx, dw, n, C);
 }
 
 template <class T>
