@@ -85,7 +85,7 @@ void correlate(const Context& ctx, const ConvShape& s, const Panels& panels, con
       }
 
   const int64_t items = s.B * s.groups * blocks.count(), parts = panel_parts(panels.count, items, 2.0 * s.B * s.C * p.R * H * W);
-  const int64_t packed = s.Og * plane + kTapSlack;
+  const int64_t packed = s.Og * plane;
   each_task<T>(ctx, items * parts, packed + tap_panel<T>() * blocks.h * wide, [&](int64_t task, T* rows) {
     const int64_t part = task % parts, g = task / parts / blocks.count() % s.groups, b = task / parts / blocks.count() / s.groups;
     const Blocks::Block k = blocks.at(task / parts % blocks.count());

@@ -52,7 +52,7 @@ void conv_backward_weights(const Context& ctx, const ConvShape& s, const T* x, c
   const int64_t parts = panel_parts(panels.count, pieces * s.groups, 2.0 * s.weights() * s.B * s.Ho * s.Wo);
   T* partial = ctx.scratch.alloc<T>(pieces * s.weights());  // [piece, group, kh, Og, kw, Cg]
 
-  const int64_t packed = high * wide * s.Cg + kTapSlack, panel_size = tap_panel<T>() * blocks.h * blocks.w;
+  const int64_t packed = high * wide * s.Cg, panel_size = tap_panel<T>() * blocks.h * blocks.w;
   each_task<T>(ctx, pieces * s.groups * parts, packed + panel_size + (blocks.h * blocks.w * 4) / sizeof(T) + 16,
                [&](int64_t task, T* rows) {
                  const int64_t part = task % parts, g = task / parts % s.groups, piece = task / parts / s.groups;

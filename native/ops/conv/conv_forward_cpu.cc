@@ -32,7 +32,7 @@ void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w
 
   const int64_t items = s.B * s.groups * blocks.count(),
                 parts = shared ? panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo) : 1;
-  const int64_t packed = s.Cg * phases * plane + kTapSlack, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
+  const int64_t packed = s.Cg * phases * plane, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
   each_task<T>(ctx, items * parts, packed + planar, [&](int64_t task, T* rows) {
     const int64_t part = task % parts, block = task / parts % blocks.count(), g = task / parts / blocks.count() % s.groups;
     const int64_t b = task / parts / blocks.count() / s.groups;

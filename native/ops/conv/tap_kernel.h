@@ -12,7 +12,7 @@ template <class T>
 struct TapProduct {
   const T* w;  // [R, M]
   int64_t M;   // at most tap_panel<T>()
-  const T* x;  // readable for kTapSlack elements beyond the last one used
+  const T* x;
   const int32_t* offset;  // [R]
   int64_t R;
   T* y;  // [M, N], rows ldy apart
@@ -21,8 +21,6 @@ struct TapProduct {
   bool accumulate = false;   // start from y instead
   const T* residual = nullptr;  // [M, N], rows ldy apart: added at the end
 };
-
-constexpr int64_t kTapSlack = 64;
 
 /** y[m, n] = start + sum_r w[r, m] * x[offset[r] + n] + residual[m, n] */
 void tap_product(const TapProduct<float>& p);

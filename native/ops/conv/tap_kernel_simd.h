@@ -1,7 +1,6 @@
 // tap_product in vector registers; `S` names one instruction set (see tap_kernel_avx512.cc). All of this has internal
 // linkage, so that no file compiled for one instruction set can lend its code to another.
 #pragma once
-#include <cstring>
 #include <utility>
 
 #include "core/simd.h"
@@ -12,10 +11,13 @@ namespace {
 
 constexpr int64_t kDepth = 384;  // rows of x per pass: the panel of w stays in the L1 cache, and the sums are short
 
-/** M rows by N vectors of y, all in registers. */
-template <class S, int M, int N>
+/** M rows by N vectors of y, all in registers; of a tail only the first `columns` columns exist. */
+template <class S, int M, int N, bool kTail>
 A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int64_t R, float* y, int64_t ldy, const float* bias,
-                     bool accumulate, const float* residual) {
+                     bool accumulate, const float* residual, int64_t columns = N * S::lanes) {
+  typename S::Mask mask[N];
+  for (int n = 0; n < N; ++n) mask[n] = S::first(columns - n * S::lanes);
+  auto load = [&](const float* p, int n) { return kTail ? S::load(p, mask[n]) : S::load(p); };
   typename S::Vector sum[M][N];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
@@ -25,7 +27,7 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
     const float* row = x + offset[r];
     typename S::Vector v[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) v[n] = S::load(row + n * S::lanes);
+    for (int n = 0; n < N; ++n) v[n] = load(row + n * S::lanes, n);
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
       const typename S::Vector a = S::set(w[r * M + m]);
@@ -38,26 +40,10 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) {
       float* to = y + m * ldy + n * S::lanes;
-      typename S::Vector v = S::add(sum[m][n], accumulate ? S::load(to) : S::set(bias ? bias[m] : 0.f));
-      if (residual) v = S::add(v, S::load(residual + m * ldy + n * S::lanes));
-      S::store(to, v);
+      typename S::Vector v = S::add(sum[m][n], accumulate ? load(to, n) : S::set(bias ? bias[m] : 0.f));
+      if (residual) v = S::add(v, load(residual + m * ldy + n * S::lanes, n));
+      kTail ? S::store(to, mask[n], v) : S::store(to, v);
     }
-}
-
-/** The last columns, fewer than a full tile: the same sums in a buffer. */
-template <class S, int M, int N>
-void last_columns(const TapProduct<float>& p, const float* w, const int32_t* offset, int64_t R, int64_t n, const float* bias,
-                  bool accumulate, const float* residual) {
-  alignas(64) float buffer[M * N * S::lanes] = {};
-  constexpr int64_t ld = N * S::lanes;
-  const size_t bytes = static_cast<size_t>(p.N - n) * sizeof(float);
-  if (accumulate)
-    for (int m = 0; m < M; ++m) std::memcpy(buffer + m * ld, p.y + m * p.ldy + n, bytes);
-  tile<S, M, N>(w, p.x + n, offset, R, buffer, ld, bias, accumulate, nullptr);
-  if (residual)
-    for (int m = 0; m < M; ++m)
-      for (int64_t i = 0; i < p.N - n; ++i) buffer[m * ld + i] += residual[m * p.ldy + n + i];
-  for (int m = 0; m < M; ++m) std::memcpy(p.y + m * p.ldy + n, buffer + m * ld, bytes);
 }
 
 template <class S, int M>
@@ -70,11 +56,12 @@ void panel(const TapProduct<float>& p) {
     const int32_t* offset = p.offset + r;
     const bool accumulate = p.accumulate || r > 0;
     const float* residual = r + depth == p.R ? p.residual : nullptr;
-    int64_t n = 0;
-    for (; n + N * S::lanes <= p.N; n += N * S::lanes)
-      tile<S, M, N>(w, p.x + n, offset, depth, p.y + n, p.ldy, p.bias, accumulate, residual ? residual + n : nullptr);
-    if (p.N - n > S::lanes) last_columns<S, M, N>(p, w, offset, depth, n, p.bias, accumulate, residual);
-    else if (p.N > n) last_columns<S, M, 1>(p, w, offset, depth, n, p.bias, accumulate, residual);
+    const int64_t whole = p.N / (N * S::lanes) * (N * S::lanes), rest = p.N - whole;
+    auto at = [&](int64_t n) { return residual ? residual + n : nullptr; };
+    for (int64_t n = 0; n < whole; n += N * S::lanes)
+      tile<S, M, N, false>(w, p.x + n, offset, depth, p.y + n, p.ldy, p.bias, accumulate, at(n));
+    if (rest > S::lanes) tile<S, M, N, true>(w, p.x + whole, offset, depth, p.y + whole, p.ldy, p.bias, accumulate, at(whole), rest);
+    else if (rest > 0) tile<S, M, 1, true>(w, p.x + whole, offset, depth, p.y + whole, p.ldy, p.bias, accumulate, at(whole), rest);
     r += depth;
   } while (r < p.R);
 }
