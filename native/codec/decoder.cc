@@ -2,13 +2,13 @@
 
 #include <cmath>
 
-#include "ops/conv/conv.h"
+#include "ops/conv/conv_shape.h"
 
 namespace a2s {
 namespace {
 
 constexpr int64_t kCached = 256 << 10;  // bytes of an activation that stays in the second-level cache beside the others of its block
-constexpr int64_t kLeastRows = 2048;  // of a piece: filters are packed anew for each
+constexpr int64_t kLeastRows = 2048;  // of a piece
 
 int64_t context_of(const NormConv& c) { return (c.kernel() - 1) * c.dilation; }
 
@@ -32,8 +32,17 @@ Var* activate_after(Tape& tape, const NormConv& c, int64_t before, Param* alpha,
   return y;
 }
 
-Var* weight(Tape& tape, const NormConv& c, const DecoderState* state) {
-  return state ? tape.constant(state->weights[static_cast<size_t>(c.index)]) : c.weight(tape);
+/** As many channels and frames as `x` [B, C, T] has, and the filters of c. */
+ConvShape shape_of(const NormConv& c, const Tensor& x) {
+  const Tensor& v = c.v->value;
+  return valid_conv1d_shape(x.dims[0], x.dims[1], x.dims[2], v.dims[0], c.kernel(), c.dilation);
+}
+
+template <class T>
+void convolve_into(Context ctx, const NormConv& c, const Tensor& x, const Tensor& filters, const Tensor& residual, const Tensor& y) {
+  ScratchScope scope(ctx.scratch);
+  conv_forward_packed(ctx, shape_of(c, x), x.as<T>(), filters.as<T>(), c.bias->value.as<T>(), residual ? residual.as<T>() : nullptr,
+                      y.as<T>());
 }
 
 template <class T>
@@ -65,7 +74,16 @@ Decoder::Decoder(Declarer declare, const CodecConfig& config) {
 
 Var* Decoder::convolve(Tape& tape, const NormConv& c, Param* alpha, Var* x, Var* residual, Var* lengths, DecoderState* state) const {
   x = activate_after(tape, c, context_of(c), alpha, x, state);
-  return tape.apply(conv1d, {x, weight(tape, c, state), tape.param(*c.bias), lengths, residual}, {{"dilation", double(c.dilation)}});
+  if (state) return convolve_packed(tape, c, x, residual, *state);
+  return tape.apply(conv1d, {x, c.weight(tape), tape.param(*c.bias), lengths, residual}, {{"dilation", double(c.dilation)}});
+}
+
+Var* Decoder::convolve_packed(Tape& tape, const NormConv& c, Var* x, Var* residual, const DecoderState& state) const {
+  const Tensor &in = x->value, &filters = state.weights[static_cast<size_t>(c.index)], added = residual ? residual->value : Tensor{};
+  const Tensor y = tape.alloc(in.dtype, {in.dims[0], filters.dims[0], in.dims[2] - context_of(c)});
+  in.dtype == DType::f32 ? convolve_into<float>(tape.context(), c, in, filters, added, y)
+                         : convolve_into<double>(tape.context(), c, in, filters, added, y);
+  return tape.constant(y);
 }
 
 /** The only one that reads no activations. */
@@ -80,17 +98,17 @@ Var* Decoder::pre_convolve(Tape& tape, Var* x, Var* lengths, DecoderState* state
       std::memcpy(static_cast<char*>(padded.data) + static_cast<size_t>(i) * (old + fresh) + old,
                   static_cast<const char*>(t.data) + static_cast<size_t>(i) * fresh, fresh);
     exchange_context(c, padded, *state);
-    x = tape.constant(padded);
+    return convolve_packed(tape, c, tape.constant(padded), nullptr, *state);
   }
-  return tape.apply(conv1d, {x, weight(tape, c, state), tape.param(*c.bias), lengths},
-                    {{"pad_left", state ? 0.0 : double(before)}});
+  return tape.apply(conv1d, {x, c.weight(tape), tape.param(*c.bias), lengths}, {{"pad_left", double(before)}});
 }
 
 /** The kernel spans two strides: the second half of the last frame's contribution waits for the next frame. */
 Var* Decoder::up_sample(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const {
   x = activate_after(tape, s.up, 1, s.alpha, x, state);
   const double rate = static_cast<double>(s.rate), groups = static_cast<double>(s.up.bias->value.size());
-  return tape.apply(conv_transpose1d, {x, weight(tape, s.up, state), tape.param(*s.up.bias), lengths},
+  Var* weight = state ? tape.constant(state->weights[static_cast<size_t>(s.up.index)]) : s.up.weight(tape);
+  return tape.apply(conv_transpose1d, {x, weight, tape.param(*s.up.bias), lengths},
                     {{"stride", rate}, {"groups", groups}, {"trim_left", rate}, {"trim_right", rate}});
 }
 
@@ -150,10 +168,10 @@ Var* Decoder::forward(Tape& tape, Var* x, const Tensor& frames, DecoderState* st
 
 template <class F>
 void Decoder::each_conv(F&& f) const {
-  auto plain = [&](const NormConv& c) { f(c, c.v->value.dims[1], context_of(c)); };
+  auto plain = [&](const NormConv& c) { f(c, false, c.v->value.dims[1], context_of(c)); };
   plain(pre_conv_);
   for (const Stage& s : stages_) {
-    f(s.up, s.up.v->value.dims[0], int64_t{1});
+    f(s.up, true, s.up.v->value.dims[0], int64_t{1});
     for (const auto& chain : s.res_layer.chains)
       for (const ResBlock& b : chain) plain(b.input_conv), plain(b.skip_conv);
   }
@@ -164,7 +182,7 @@ void Decoder::start(Context ctx, DecoderState& state, int64_t B, const DecoderSt
   state.arena.reset();
   state.B = B;
   if (like) state.weights = like->weights;
-  each_conv([&](const NormConv& c, int64_t channels, int64_t context) {
+  each_conv([&](const NormConv& c, bool transposed, int64_t channels, int64_t context) {
     const size_t at = static_cast<size_t>(c.index);
     if (state.weights.size() <= at) state.weights.resize(at + 1);
     if (state.contexts.size() <= at) state.contexts.resize(at + 1);
@@ -175,7 +193,10 @@ void Decoder::start(Context ctx, DecoderState& state, int64_t B, const DecoderSt
     state.weights[at] = new_tensor(state.arena, v.dtype, v.shape());
     ScratchScope scope(ctx.scratch);
     Tape tape(ctx, ctx.scratch, Tape::Mode::infer);
-    std::memcpy(state.weights[at].data, c.weight(tape)->value.data, v.bytes());
+    const Tensor w = c.weight(tape)->value, to = state.weights[at];
+    if (transposed) std::memcpy(to.data, w.data, w.bytes());
+    else if (v.dtype == DType::f32) pack_filters(ctx, shape_of(c, state.contexts[at]), w.as<float>(), to.as<float>());
+    else pack_filters(ctx, shape_of(c, state.contexts[at]), w.as<double>(), to.as<double>());
   });
 }
 

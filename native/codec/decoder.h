@@ -5,8 +5,8 @@
 
 namespace a2s {
 
-/** What a decoder keeps between portions: the weights as the convolutions use them, and for each convolution the last
- *  inputs that later outputs still see (its left context; one frame for a transposed convolution). */
+/** What a decoder keeps between portions: the weights as the convolutions use them, those of all but the transposed ones packed, and for
+ *  each convolution the last inputs that later outputs still see (its left context; one frame for a transposed convolution). */
 struct DecoderState {
   Arena arena;
   std::vector<Tensor> weights, contexts;  // by NormConv::index
@@ -41,7 +41,9 @@ class Decoder {
   Var* run_stage(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const;
   /** From the input of a stage to audio [B, 1, S] before the limiter, in pieces of time whose activations stay in the cache. */
   Var* continue_from(Tape& tape, size_t stage, Var* x, DecoderState& state) const;
-  /** Calls f(conv, channels of its input, frames of context). */
+  /** Of x, which begins with the context. */
+  Var* convolve_packed(Tape& tape, const NormConv& c, Var* x, Var* residual, const DecoderState& state) const;
+  /** Calls f(conv, transposed, channels of its input, frames of context). */
   template <class F>
   void each_conv(F&& f) const;
 

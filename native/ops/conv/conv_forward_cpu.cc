@@ -1,18 +1,40 @@
 // y: per block of outputs the input it sees is laid out once, split by stride phase, so that tap (c, i, j) of all
-// outputs of the block is one contiguous row; then the panels of filters run over these rows.
+// outputs of the block is one contiguous row, or it is read where it lies, where that is so there; then the panels of filters run over
+// these rows.
 #include "ops/conv/conv_shape.h"
 #include "ops/conv/transpose_lines.h"
 
 namespace a2s {
+namespace {
+
+/** Whether blocks of x are as a block is laid out, and its lines do not compete for few sets of the first-level cache. */
 template <class T>
-void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual,
-                  T* y) {
+bool lies_laid_out(const ConvShape& s) {
+  return s.H == 1 && s.stride_w == 1 && s.pad_w == 0 && s.pad_right == 0 && s.W * int64_t{sizeof(T)} % 1024 != 0;
+}
+
+}  // namespace
+
+template <class T>
+void pack_filters(const Context& ctx, const ConvShape& s, const T* w, T* filters) {
+  const int64_t R = s.Cg * s.taps();
+  const Panels panels(s.Og, tap_panel<T>());
+  ctx.pool.ranges(s.groups * panels.count, 1 + 8192 / R, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = (i / panels.count * s.Og + panels.begin(i % panels.count)) * R;
+      transpose_lines(filters + first, w + first, panels.height(i % panels.count), R, R);
+    }
+  });
+}
+
+template <class T>
+void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, const T* filters, const T* bias, const T* residual, T* y) {
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
-  const bool shared = ctx.pool.threads() > 1;
+  const bool shared = ctx.pool.threads() > 1, in_place = lies_laid_out<T>(s);
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups, shared));
   const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,
                 wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;
-  const int64_t plane = plane_stride<T>(high * wide);
+  const int64_t plane = in_place ? s.W : plane_stride<T>(high * wide);
 
   int32_t* offset = ctx.scratch.alloc<int32_t>(R);
   for (int64_t ch = 0, r = 0; ch < s.Cg; ++ch)
@@ -22,36 +44,29 @@ void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w
                                            i / s.stride_h * wide + j / s.stride_w);
 
   const Panels panels(s.Og, tap_panel<T>());
-  T* filters = ctx.scratch.alloc<T>(s.weights());
-  ctx.pool.ranges(s.groups * panels.count, 1 + 8192 / R, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = (i / panels.count * s.Og + panels.begin(i % panels.count)) * R;
-      transpose_lines(filters + first, w + first, panels.height(i % panels.count), R, R);
-    }
-  });
-
   const int64_t items = s.B * s.groups * blocks.count(),
                 parts = shared ? panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo) : 1;
-  const int64_t packed = s.Cg * phases * plane, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
-  each_task<T>(ctx, items * parts, packed + planar, [&](int64_t task, T* rows) {
+  const int64_t packed = in_place ? 0 : s.Cg * phases * plane, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
+  each_task<T>(ctx, items * parts, packed + planar, [&](int64_t task, T* buffer) {
     const int64_t part = task % parts, block = task / parts % blocks.count(), g = task / parts / blocks.count() % s.groups;
     const int64_t b = task / parts / blocks.count() / s.groups;
     Blocks::Block k = blocks.at(block);
     const int64_t all = k.w;
     k.w = std::clamp<int64_t>(s.length(b) - k.w0, 0, all);
 
-    if (k.w > 0)
+    const T* rows = in_place ? x + (b * s.C + g * s.Cg) * s.W + k.w0 : buffer;
+    if (k.w > 0 && !in_place)
       for (int64_t ch = 0; ch < s.Cg; ++ch)
         for (int64_t p = 0; p < phases; ++p)
           for (int64_t i = 0; i < high; ++i) {
             const int64_t from = padded_source((k.h0 + i) * s.stride_h + p / s.stride_w - s.pad_h, s.H, s.mode);
-            T* to = rows + (ch * phases + p) * plane + i * wide;
+            T* to = buffer + (ch * phases + p) * plane + i * wide;
             const T* line = x + ((b * s.C + g * s.Cg + ch) * s.H + from) * s.W;
             if (from < 0) std::fill_n(to, wide, T(0));
             else copy_line(to, 1, wide, line, k.w0 * s.stride_w + p % s.stride_w - s.pad_w, s.stride_w, s.W, s.mode);
           }
 
-    T* planes = rows + packed;  // a block of several rows is computed with the columns between its rows, which are dropped
+    T* planes = buffer + packed;  // a block of several rows is computed with the columns between its rows, which are dropped
     for (int64_t i = part * panels.count / parts; i < (part + 1) * panels.count / parts; ++i) {
       const int64_t first = g * s.Og + panels.begin(i), M = panels.height(i);
       T* to = y + ((b * s.O + first) * s.Ho + k.h0) * s.Wo + k.w0;
@@ -69,9 +84,10 @@ void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w
   });
 }
 
-template void conv_forward(const Context&, const ConvShape&, const float*, const float*, const float*, const float*,
-                           float*);
-template void conv_forward(const Context&, const ConvShape&, const double*, const double*, const double*, const double*,
-                           double*);
+template void pack_filters(const Context&, const ConvShape&, const float*, float*);
+template void pack_filters(const Context&, const ConvShape&, const double*, double*);
+template void conv_forward_packed(const Context&, const ConvShape&, const float*, const float*, const float*, const float*, float*);
+template void conv_forward_packed(const Context&, const ConvShape&, const double*, const double*, const double*, const double*,
+                                  double*);
 
 }  // namespace a2s
