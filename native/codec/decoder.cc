@@ -32,7 +32,7 @@ Var* activate_after(Tape& tape, const NormConv& c, int64_t before, Param* alpha,
   return y;
 }
 
-/** As many channels and frames as `x` [B, C, T] has, and the filters of c. */
+/** Of the convolution c of x [B, C, T], which begins with the context. */
 ConvShape shape_of(const NormConv& c, const Tensor& x) {
   const Tensor& v = c.v->value;
   return valid_conv1d_shape(x.dims[0], x.dims[1], x.dims[2], v.dims[0], c.kernel(), c.dilation);

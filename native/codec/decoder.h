@@ -37,12 +37,12 @@ class Decoder {
   Var* pre_convolve(Tape& tape, Var* x, Var* lengths, DecoderState* state) const;
   /** Of the activations of x; the residual, where there is one, is added. */
   Var* convolve(Tape& tape, const NormConv& c, Param* alpha, Var* x, Var* residual, Var* lengths, DecoderState* state) const;
+  /** Of x, which begins with the context; nothing is recorded. */
+  Var* convolve_packed(Tape& tape, const NormConv& c, Var* x, Var* residual, const DecoderState& state) const;
   Var* up_sample(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const;
   Var* run_stage(Tape& tape, const Stage& s, Var* x, Var* lengths, DecoderState* state) const;
   /** From the input of a stage to audio [B, 1, S] before the limiter, in pieces of time whose activations stay in the cache. */
   Var* continue_from(Tape& tape, size_t stage, Var* x, DecoderState& state) const;
-  /** Of x, which begins with the context. */
-  Var* convolve_packed(Tape& tape, const NormConv& c, Var* x, Var* residual, const DecoderState& state) const;
   /** Calls f(conv, transposed, channels of its input, frames of context). */
   template <class F>
   void each_conv(F&& f) const;
