@@ -74,7 +74,7 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
     void* grads = nullptr;
     for (int64_t i; (i = begun++) < count;) {
       try {
-        // The first pass's turn is now.
+        // The first pass adds its gradients to the parameters' itself: nobody else does before its turn is over.
         if (i > 0 && !grads) grads = std::memset(memory.alloc(bytes), 0, bytes);
         ScratchScope pass(memory);
         one({own, memory, i > 0 ? grads : nullptr}, i);

@@ -1,15 +1,14 @@
 // y: per block of outputs the input it sees is laid out once, split by stride phase, so that tap (c, i, j) of all
-// outputs of the block is one contiguous row, or it is read where it lies, where that is so there; then the panels of filters run over
-// these rows.
+// outputs of the block is one contiguous row, unless it lies like that already; then the panels of filters run over these rows.
 #include "ops/conv/conv_shape.h"
 #include "ops/conv/transpose_lines.h"
 
 namespace a2s {
 namespace {
 
-/** Whether blocks of x are as a block is laid out, and its lines do not compete for few sets of the first-level cache. */
+/** Whether x is without padding and stride, so that its lines are such rows, and these do not compete for few sets of the first-level cache. */
 template <class T>
-bool lies_laid_out(const ConvShape& s) {
+bool is_laid_out(const ConvShape& s) {
   return s.H == 1 && s.stride_w == 1 && s.pad_w == 0 && s.pad_right == 0 && s.W * int64_t{sizeof(T)} % 1024 != 0;
 }
 
@@ -30,7 +29,7 @@ void pack_filters(const Context& ctx, const ConvShape& s, const T* w, T* filters
 template <class T>
 void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, const T* filters, const T* bias, const T* residual, T* y) {
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
-  const bool shared = ctx.pool.threads() > 1, in_place = lies_laid_out<T>(s);
+  const bool shared = ctx.pool.threads() > 1, in_place = is_laid_out<T>(s);
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups, shared));
   const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,
                 wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;

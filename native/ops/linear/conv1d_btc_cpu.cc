@@ -48,6 +48,7 @@ A2S_INLINE void add_joined(const T* __restrict from, T* __restrict w, int64_t n,
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < k; ++j) w[i * k + j] += from[j * n + i];
 }
+// Three taps, the usual ones, are known when vectors are made.
 A2S_CLONES void split_taps(const float* w, float* to, int64_t n, int64_t k, int64_t step) {
   k == 3 ? split(w, to, n, 3, step) : split(w, to, n, k, step);
 }
