@@ -7,6 +7,14 @@ import { fileURLToPath } from 'node:url';
 
 export class BenchError extends Error {}
 
+/** Processes that would go on for minutes after this one, and slow down the next measurement. */
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill();
+});
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+
 export class Worker {
   #child;
   #name;
@@ -17,6 +25,7 @@ export class Worker {
   constructor(name, [command, ...args], env = {}) {
     this.#name = name;
     this.#child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    running.add(this.#child);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#settle('resolve', line));
     this.#child.stderr.on('data', (chunk) => {
       this.#errors = (this.#errors + chunk).slice(-4000);
@@ -25,7 +34,10 @@ export class Worker {
     const fail = (reason) =>
       this.#settle('reject', new BenchError(`${this.#errors}\n${name}: expected an answer, got ${reason}`));
     this.#child.on('error', (error) => fail(error.message));
-    this.#child.on('close', (status, signal) => fail(signal ?? `exit code ${status}`));
+    this.#child.on('close', (status, signal) => {
+      running.delete(this.#child);
+      fail(signal ?? `exit code ${status}`);
+    });
   }
 
   #settle(how, value) {
