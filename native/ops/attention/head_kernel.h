@@ -140,10 +140,14 @@ A2S_INLINE void rows_max(const float* s, int64_t ld, int64_t n, float* to) {
   for (int i = 0; i < kCount; ++i) to[i] = reduce<kLanes>(top[i], larger);
 }
 
+A2S_INLINE float total(Vec x) {
+  return reduce<kLanes>(x, [](auto a, auto b) { return a + b; });
+}
+
 A2S_INLINE float row_sum(const float* s, int64_t n) {
   Vec sum = load(s);
   for (int64_t j = kLanes; j < n; j += kLanes) sum += load(s + j);
-  return reduce<kLanes>(sum, [](auto a, auto b) { return a + b; });
+  return total(sum);
 }
 
 A2S_INLINE Vec exp_of(Vec x) { return math::exp<Vec, Bits>(x); }
@@ -156,7 +160,7 @@ A2S_INLINE float row_exp(const float* s, int64_t n, float shift, float* to) {
     store(to + j, e);
     sum += e;
   }
-  return reduce<kLanes>(sum, [](auto a, auto b) { return a + b; });
+  return total(sum);
 }
 
 A2S_INLINE int64_t keys_of(const Head<float>& h, int64_t i) { return h.causal ? least(i + 1, h.keys) : h.keys; }
@@ -346,7 +350,7 @@ void backward_row(const Head<float>& h, int64_t i, int64_t n, float* s, float* d
     store(s + j, p);
     dot += p * load(d + j);
   }
-  const float mean = reduce<kLanes>(dot, [](auto a, auto b) { return a + b; });
+  const float mean = total(dot);
   for (int64_t j = 0; j < n; j += kLanes) store(d + j, load(s + j) * (load(d + j) - mean));
   if (strict) {  // a clamped log-score has no gradient, and then the log-softmax under it has one
     for (int64_t j = 0; j < n; ++j) d[j] *= spare.open[j];

@@ -48,7 +48,7 @@ struct Problem {
   T *rows, *z;
 
   template <class Keep>
-  Problem(const Call& c, Head<T> head, Keep&& keep)
+  Problem(const Call& c, Products products, Keep&& keep)
       : c(c),
         K(c.integer("codebooks")),
         frames(c.in[x].dim(1)),
@@ -56,7 +56,7 @@ struct Problem {
         guidance(c.in[x_uncond] ? c.num("guidance") : 1),
         rule{c.num("temperature"), c.integer("top_k"), c.num("top_p"),
              c.in[allowed] ? c.in[allowed].as<int32_t>() : nullptr},
-        head(head),
+        head(c, w, b, K, products),
         target(c.in[targets].as<int32_t>()),
         list(c, c.in[x].dim(0), frames, c.in[lengths].as<int32_t>(),
              [&](int64_t item, int64_t t) {
@@ -90,8 +90,7 @@ struct Problem {
 template <class T>
 void forward(Call& c) {
   const int32_t* target = c.in[targets].as<int32_t>();
-  const int64_t K = c.integer("codebooks");
-  Problem<T> p(c, Head<T>(c, w, b, K, {.logits = true}), [&](int64_t token) { return target[token] >= 0; });
+  Problem<T> p(c, {.logits = true}, [&](int64_t token) { return target[token] >= 0; });
   const int64_t V = p.head.V;
   T *logprobs = c.out[0].as<T>(), *entropy = c.out[1].as<T>();
   T *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>(), *scaled = c.saved[2] ? c.saved[2].as<T>() : nullptr;
@@ -101,7 +100,7 @@ void forward(Call& c) {
       [&](int64_t begin, int64_t n, int64_t k, T* z) {
         p.head.logits(p.rows + begin * p.C, n, z);
         for (int64_t i = 0; i < n; ++i, z += V) {
-          const int64_t token = p.list.token(begin + i, k, K);
+          const int64_t token = p.list.token(begin + i, k, p.K);
           if (target[token] < 0) continue;
           T* kept = scaled ? scaled + token * V : z;
           const Distribution<T> d = distribution_of(z, kept, weights + begin % kHeadRows / kTileRows * V, V, p.rule);
@@ -120,10 +119,9 @@ void backward(Call& c) {
   const T *dlogprobs = c.dout[0].as<T>(), *dentropy = c.dout[1].as<T>(), *entropy = c.out[1].as<T>();
   const T *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>(), *scaled = c.saved[2].as<T>();
   const int32_t* target = c.in[targets].as<int32_t>();
-  const int64_t K = c.integer("codebooks");
   // Many rows are without gradient when their samples' groups are invalid.
   auto active = [&](int64_t token) { return target[token] >= 0 && (dlogprobs[token] != 0 || dentropy[token] != 0); };
-  Problem<T> p(c, Head<T>(c, w, b, K, {.row_gradients = dx || dx_uncond}), active);
+  Problem<T> p(c, {.row_gradients = dx || dx_uncond}, active);
   const int64_t V = p.head.V, C = p.C, count = p.list.count;
   for (int i : {x, x_uncond})
     if (c.din[i]) fill_zero(c.din[i]);
@@ -134,7 +132,7 @@ void backward(Call& c) {
   p.each(
       [&](int64_t begin, int64_t n, int64_t k, T* tile) {
         for (int64_t i = 0; i < n; ++i) {
-          const int64_t token = p.list.token(begin + i, k, K);
+          const int64_t token = p.list.token(begin + i, k, p.K);
           T* dz = tile + i * V;
           if (!active(token)) {
             std::fill_n(dz, V, T(0));
