@@ -24,6 +24,8 @@ struct NormConv {
   int64_t index = 0;  // among the convolutions of its declarer
 
   int64_t kernel() const { return v->value.dim(-1); }
+  /** Inputs before the first output's own that it sees, where the convolution is causal. */
+  int64_t context() const { return (kernel() - 1) * dilation; }
   /** The weight, in v's shape. */
   Var* weight(Tape& tape, Learning learning = Learning::on) const;
 };

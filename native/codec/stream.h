@@ -14,11 +14,11 @@ class CodecStream {
    *  parameters do not reach the stream. The codec must outlive it. */
   CodecStream(Context ctx, const Codec& codec, int64_t streams);
   /** One more decoding with the weights of `like`, which must outlive it. */
-  CodecStream(Context ctx, const CodecStream& like);
+  explicit CodecStream(const CodecStream& like);
 
-  int64_t streams() const { return state_.B; }
+  int64_t streams() const { return streams_; }
   /** Bytes of weights and state. */
-  size_t bytes() const { return state_.arena.capacity(); }
+  size_t bytes() const { return arena_.capacity(); }
 
   /** The next frames of every stream, codes ints [streams, G, n], n >= 1 -> wav [streams, n * hop] in the tape's arena.
    *  The tape must be in infer mode. @throws Shape for such codes as these are not; the streams are then as before.
@@ -29,8 +29,21 @@ class CodecStream {
   void restart(int64_t b);
 
  private:
+  template <class T>
+  friend class StreamPass;
+  /** Of a convolution, by NormConv::index: its weight as it is used, packed but for transposed ones, and its last inputs [streams, C,
+   *  context] that later outputs still see. */
+  struct Layer {
+    Tensor weight, context;
+  };
+  /** Calls f(conv, its layer, channels of its input, frames of context, whether it is transposed). */
+  template <class F>
+  void each_layer(F&& f);
+
   const Codec& codec_;
-  DecoderState state_;
+  int64_t streams_;
+  Arena arena_;
+  std::vector<Layer> layers_;
 };
 
 }  // namespace a2s

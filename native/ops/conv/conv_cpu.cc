@@ -103,15 +103,6 @@ ConvShape conv_shape(const Call& c) {
   return s;
 }
 
-ConvShape valid_conv1d_shape(int64_t B, int64_t C, int64_t T, int64_t O, int64_t taps, int64_t dilation) {
-  ConvShape s{};
-  s.B = B, s.C = s.Cg = C, s.O = s.Og = O, s.groups = 1;
-  s.H = s.Ho = s.kh = s.stride_h = s.stride_w = s.dilation_h = 1;
-  s.W = T, s.Wo = T - (taps - 1) * dilation, s.kw = taps, s.dilation_w = dilation;
-  s.mode = PadMode::zero;
-  return s;
-}
-
 double conv_flops(const Call& c) {
   const Tensor& w = c.in[1];
   return 2.0 * c.out[0].size() * w.size() / w.dims[0];

@@ -1,39 +1,34 @@
 // y: per block of outputs the input it sees is laid out once, split by stride phase, so that tap (c, i, j) of all
-// outputs of the block is one contiguous row, unless it lies like that already; then the panels of filters run over these rows.
+// outputs of the block is one contiguous row; then the panels of filters run over these rows.
+#include "ops/conv/conv_lines.h"
 #include "ops/conv/conv_shape.h"
-#include "ops/conv/transpose_lines.h"
 
 namespace a2s {
 namespace {
 
-/** Whether x is without padding and stride, so that its lines are such rows, and these do not compete for few sets of the first-level cache. */
+/** Whether x is lines without padding and stride, which do not compete for few sets of the first-level cache. */
 template <class T>
-bool is_laid_out(const ConvShape& s) {
-  return s.H == 1 && s.stride_w == 1 && s.pad_w == 0 && s.pad_right == 0 && s.W * int64_t{sizeof(T)} % 1024 != 0;
+bool are_lines(const ConvShape& s) {
+  return s.groups == 1 && s.H == 1 && s.kh == 1 && s.stride_w == 1 && s.pad_w == 0 && s.pad_right == 0 &&
+         s.W * int64_t{sizeof(T)} % 1024 != 0;
 }
 
 }  // namespace
 
 template <class T>
-void pack_filters(const Context& ctx, const ConvShape& s, const T* w, T* filters) {
-  const int64_t R = s.Cg * s.taps();
-  const Panels panels(s.Og, tap_panel<T>());
-  ctx.pool.ranges(s.groups * panels.count, 1 + 8192 / R, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = (i / panels.count * s.Og + panels.begin(i % panels.count)) * R;
-      transpose_lines(filters + first, w + first, panels.height(i % panels.count), R, R);
-    }
-  });
-}
-
-template <class T>
-void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, const T* filters, const T* bias, const T* residual, T* y) {
+void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y) {
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
-  const bool shared = ctx.pool.threads() > 1, in_place = is_laid_out<T>(s);
+  T* filters = ctx.scratch.alloc<T>(s.weights());
+  pack_filters(ctx, s.groups, s.Og, R, w, filters);
+  if (are_lines<T>(s))
+    return conv_lines<T>(ctx, {.B = s.B, .C = s.C, .O = s.O, .n = s.Wo, .taps = s.kw, .dilation = s.dilation_w, .filters = filters,
+                               .bias = bias, .x = x, .x_step = s.W, .y = y, .y_step = s.Wo, .residual = residual, .lengths = s.lengths});
+
+  const bool shared = ctx.pool.threads() > 1;
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups, shared));
   const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,
                 wide = blocks.w + (s.kw - 1) * s.dilation_w / s.stride_w;
-  const int64_t plane = in_place ? s.W : plane_stride<T>(high * wide);
+  const int64_t plane = plane_stride<T>(high * wide);
 
   int32_t* offset = ctx.scratch.alloc<int32_t>(R);
   for (int64_t ch = 0, r = 0; ch < s.Cg; ++ch)
@@ -45,7 +40,7 @@ void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, con
   const Panels panels(s.Og, tap_panel<T>());
   const int64_t items = s.B * s.groups * blocks.count(),
                 parts = shared ? panel_parts(panels.count, items, 2.0 * s.B * s.O * R * s.Ho * s.Wo) : 1;
-  const int64_t packed = in_place ? 0 : s.Cg * phases * plane, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
+  const int64_t packed = s.Cg * phases * plane, planar = blocks.h > 1 ? tap_panel<T>() * blocks.h * wide : 0;
   each_task<T>(ctx, items * parts, packed + planar, [&](int64_t task, T* buffer) {
     const int64_t part = task % parts, block = task / parts % blocks.count(), g = task / parts / blocks.count() % s.groups;
     const int64_t b = task / parts / blocks.count() / s.groups;
@@ -53,8 +48,7 @@ void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, con
     const int64_t all = k.w;
     k.w = std::clamp<int64_t>(s.length(b) - k.w0, 0, all);
 
-    const T* rows = in_place ? x + (b * s.C + g * s.Cg) * s.W + k.w0 : buffer;
-    if (k.w > 0 && !in_place)
+    if (k.w > 0)
       for (int64_t ch = 0; ch < s.Cg; ++ch)
         for (int64_t p = 0; p < phases; ++p)
           for (int64_t i = 0; i < high; ++i) {
@@ -69,7 +63,7 @@ void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, con
     for (int64_t i = part * panels.count / parts; i < (part + 1) * panels.count / parts; ++i) {
       const int64_t first = g * s.Og + panels.begin(i), M = panels.height(i);
       T* to = y + ((b * s.O + first) * s.Ho + k.h0) * s.Wo + k.w0;
-      TapProduct<T> product{filters + first * R, M, rows, offset, R, to, s.Ho * s.Wo, k.w, bias ? bias + first : nullptr};
+      TapProduct<T> product{filters + first * R, M, buffer, offset, R, to, s.Ho * s.Wo, k.w, bias ? bias + first : nullptr};
       if (residual) product.residual = residual + (to - y);
       if (k.h > 1) product.y = planes, product.N = product.ldy = (k.h - 1) * wide + k.w;
       if (k.w > 0) tap_product(product);
@@ -83,10 +77,7 @@ void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, con
   });
 }
 
-template void pack_filters(const Context&, const ConvShape&, const float*, float*);
-template void pack_filters(const Context&, const ConvShape&, const double*, double*);
-template void conv_forward_packed(const Context&, const ConvShape&, const float*, const float*, const float*, const float*, float*);
-template void conv_forward_packed(const Context&, const ConvShape&, const double*, const double*, const double*, const double*,
-                                  double*);
+template void conv_forward(const Context&, const ConvShape&, const float*, const float*, const float*, const float*, float*);
+template void conv_forward(const Context&, const ConvShape&, const double*, const double*, const double*, const double*, double*);
 
 }  // namespace a2s

@@ -24,8 +24,6 @@ struct ConvShape {
 
 /** From a prepared call of conv1d or conv2d. */
 ConvShape conv_shape(const Call& c);
-/** Of a conv1d of x [B, C, T] with `taps` taps, without groups, padding or stride. */
-ConvShape valid_conv1d_shape(int64_t B, int64_t C, int64_t T, int64_t O, int64_t taps, int64_t dilation);
 
 /** Where position `at` of a padded axis of `size` reads; -1: a zero, which also stands further out than a reflection reaches. */
 inline int64_t padded_source(int64_t at, int64_t size, PadMode mode) {
@@ -135,18 +133,9 @@ void add_bias_gradient(const Context& ctx, const T* dy, T* db, int64_t B, int64_
   });
 }
 
-/** The filters [O, Cg, taps] as conv_forward_packed takes them: as many elements. */
-template <class T>
-void pack_filters(const Context& ctx, const ConvShape& s, const T* w, T* filters);
 /** y from x; bias and residual, which has y's shape, may be null. */
 template <class T>
-void conv_forward_packed(const Context& ctx, const ConvShape& s, const T* x, const T* filters, const T* bias, const T* residual, T* y);
-template <class T>
-void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y) {
-  T* filters = ctx.scratch.alloc<T>(s.weights());
-  pack_filters(ctx, s, w, filters);
-  conv_forward_packed(ctx, s, x, filters, bias, residual, y);
-}
+void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y);
 /** dx, overwritten. */
 template <class T>
 void conv_backward_data(const Context& ctx, const ConvShape& s, const T* dy, const T* w, T* dx);

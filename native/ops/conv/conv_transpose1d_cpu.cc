@@ -1,9 +1,10 @@
 // Many channels a group: the passes are those of the conv1d that this is the adjoint of, forward and backward exchanged. Few, as
-// in grouped up-sampling, where a product would idle: forward an input adds its taps to so many neighbouring outputs; backward
-// the outputs of one phase (u + trim_left) mod stride see the same taps, so that gradients are products of shifted lines.
+// in grouped up-sampling, where a product would idle: the outputs of one phase (u + trim_left) mod stride see the same taps, so
+// that they, and backward the gradients, are sums and products of shifted lines.
 #include <cstring>
 
 #include "core/simd.h"
+#include "ops/conv/conv_lines.h"
 #include "ops/conv/conv_shape.h"
 
 namespace a2s {
@@ -61,33 +62,33 @@ A2S_INLINE double dot_of(const T* x, const T* y, int64_t n) {
 A2S_CLONES double dot(const float* x, const float* y, int64_t n) { return dot_of(x, y, n); }
 double dot(const double* x, const double* y, int64_t n) { return dot_of(x, y, n); }
 
-/** y[i * stride + p] += x[i] * w[p] for i < n, p < taps <= stride. */
-template <class T>
-void spread_any(T* y, const T* x, const T* w, int64_t n, int64_t stride, int64_t taps) {
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t p = 0; p < taps; ++p) y[i * stride + p] += x[i] * w[p];
-}
-template <int S>
-A2S_INLINE void spread_of(float* y, const float* x, const float* w, int64_t n) {
-  typedef float Taps __attribute__((vector_size(S * sizeof(float))));
-  Taps taps, sum;
-  std::memcpy(&taps, w, sizeof taps);
+/** y[i S + r] = bias + sum_{c, q} w[c, q, r] x[c x_step + i - q] for i < n, r < kLanes, c < C, q < Q, which are known when compiling or 0. */
+template <int kLanes, int kC, int kQ, class T>
+A2S_INLINE void spread_of(T* y, const T* x, int64_t x_step, const T* w, T bias, int64_t C, int64_t Q, int64_t S, int64_t n) {
+  typedef T Vector __attribute__((vector_size(kLanes * sizeof(T))));
+  const int64_t channels = kC ? kC : C, shifts = kQ ? kQ : Q;
   for (int64_t i = 0; i < n; ++i) {
-    std::memcpy(&sum, y + i * S, sizeof sum);
-    sum += x[i] * taps;
+    Vector sum = Vector{} + bias;
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t q = 0; q < shifts; ++q) {
+        Vector taps;
+        std::memcpy(&taps, w + (c * shifts + q) * kLanes, sizeof taps);
+        sum += x[c * x_step + i - q] * taps;
+      }
     std::memcpy(y + i * S, &sum, sizeof sum);
   }
 }
-A2S_CLONES void spread4(float* y, const float* x, const float* w, int64_t n) { spread_of<4>(y, x, w, n); }
-A2S_CLONES void spread8(float* y, const float* x, const float* w, int64_t n) { spread_of<8>(y, x, w, n); }
-
-void spread(float* y, const float* x, const float* w, int64_t n, int64_t stride, int64_t taps) {
-  if (taps == 8 && stride == 8) spread8(y, x, w, n);
-  else if (taps == 4 && stride == 4) spread4(y, x, w, n);
-  else spread_any(y, x, w, n, stride, taps);
+/** Phases at a time. */
+int64_t spread_lanes(int64_t S) { return S <= 4 ? 4 : 8; }
+A2S_CLONES void spread(float* y, const float* x, int64_t x_step, const float* w, float bias, int64_t C, int64_t Q, int64_t S, int64_t n) {
+  const bool two = C == 2 && Q == 2;  // in a decoder
+  if (S <= 4 && two) spread_of<4, 2, 2>(y, x, x_step, w, bias, C, Q, S, n);
+  else if (S <= 4) spread_of<4, 0, 0>(y, x, x_step, w, bias, C, Q, S, n);
+  else if (two) spread_of<8, 2, 2>(y, x, x_step, w, bias, C, Q, S, n);
+  else spread_of<8, 0, 0>(y, x, x_step, w, bias, C, Q, S, n);
 }
-void spread(double* y, const double* x, const double* w, int64_t n, int64_t stride, int64_t taps) {
-  spread_any(y, x, w, n, stride, taps);
+void spread(double* y, const double* x, int64_t x_step, const double* w, double bias, int64_t C, int64_t Q, int64_t S, int64_t n) {
+  S <= 4 ? spread_of<4, 0, 0>(y, x, x_step, w, bias, C, Q, S, n) : spread_of<8, 0, 0>(y, x, x_step, w, bias, C, Q, S, n);
 }
 
 template <class T>
@@ -124,28 +125,10 @@ template <class T>
 void forward(Call& c) {
   const TransposeShape s = transpose_shape(c);
   if (!s.few_channels()) return forward_many<T>(c, s);
-  const T *x = c.in[0].as<T>(), *w = c.in[1].as<T>(), *bias = c.in[2] ? c.in[2].as<T>() : nullptr;
-  T* y = c.out[0].as<T>();
-  const int64_t V = (s.To + s.trim + s.stride - 1) / s.stride;  // outputs v * stride - trim + p, p < stride, of each v < V
-  const int64_t block = std::max<int64_t>(1, 4096 / s.stride);  // whose outputs stay in the L1 cache
-  each_task<T>(c.ctx, s.B * s.O, block * s.stride, [&](int64_t task, T* sums) {
-    const int64_t b = task / s.O, o = task % s.O, length = s.length(b);
-    T* line = y + task * s.To;
-    for (int64_t v0 = 0; v0 < V; v0 += block) {
-      const int64_t count = std::min(block, V - v0), first = v0 * s.stride - s.trim;
-      std::fill_n(sums, count * s.stride, bias ? bias[o] : T(0));
-      for (int64_t ch = o / s.Og * s.Cg; ch < (o / s.Og + 1) * s.Cg; ++ch)
-        for (int64_t q = 0; q * s.stride < s.k; ++q) {
-          const int64_t begin = std::max(v0, q), end = std::min(v0 + count, s.T + q);
-          if (begin < end)
-            spread(sums + (begin - v0) * s.stride, x + (b * s.C + ch) * s.T + begin - q,
-                   w + (ch * s.Og + o % s.Og) * s.k + q * s.stride, end - begin, s.stride, std::min(s.stride, s.k - q * s.stride));
-        }
-      const int64_t from = std::max<int64_t>(first, 0), to = std::min(first + count * s.stride, length);
-      if (from < to) std::copy_n(sums + from - first, to - from, line + from);
-    }
-    std::fill(line + length, line + s.To, T(0));
-  });
+  conv_transpose_lines<T>(c.ctx, {.B = s.B, .C = s.C, .O = s.O, .groups = s.O / s.Og, .T_in = s.T, .n = s.To, .taps = s.k,
+                                  .stride = s.stride, .trim = s.trim, .w = c.in[1].as<T>(),
+                                  .bias = c.in[2] ? c.in[2].as<T>() : nullptr, .x = c.in[0].as<T>(), .x_step = s.T,
+                                  .y = c.out[0].as<T>(), .y_step = s.To, .lengths = s.lengths});
 }
 
 template <class T>
@@ -190,6 +173,47 @@ void backward(Call& c) {
 }
 
 }  // namespace
+
+template <class T>
+void conv_transpose_lines(const Context& ctx, const LineConvTranspose<T>& p) {
+  const int64_t S = p.stride, Cg = p.C / p.groups, Og = p.O / p.groups, Q = (p.taps + S - 1) / S;
+  const int64_t V = (p.n + p.trim + S - 1) / S;  // outputs v S - trim + r, r < S, of each v < V, which see x[v - Q + 1 .. v]
+  const int64_t block = std::max<int64_t>(1, 4096 / S), lanes = spread_lanes(S), chunks = (S + lanes - 1) / lanes, weights = Cg * Q * lanes;
+  each_task<T>(ctx, p.B * p.O, block * S + lanes + chunks * weights, [&](int64_t task, T* sums) {
+    const int64_t b = task / p.O, o = task % p.O, length = p.lengths ? p.lengths[b] : p.n;
+    const T *x = p.x + (b * p.C + o / Og * Cg) * p.x_step, bias = p.bias ? p.bias[o] : T(0);
+    auto tap = [&](int64_t c, int64_t q, int64_t r) {
+      return r < S && q * S + r < p.taps ? p.w[((o / Og * Cg + c) * Og + o % Og) * p.taps + q * S + r] : T(0);
+    };
+    T *line = p.y + task * p.y_step, *w = sums + block * S + lanes;
+    for (int64_t i = 0; i < chunks * weights; ++i)
+      w[i] = tap(i % weights / lanes / Q, i / lanes % Q, i / weights * lanes + i % lanes);
+    for (int64_t v0 = p.trim / S; v0 < V; v0 += block) {
+      const int64_t v1 = std::min(V, v0 + block), first = v0 * S - p.trim;
+      const int64_t begin = std::clamp(Q - 1, v0, v1), end = std::clamp(p.T_in, begin, v1);  // that see nothing outside x
+      // Phases beyond the last one fall on the next output, which is written after them, as the last phases are before the first.
+      for (int64_t i = chunks - 1; i >= 0; --i)
+        spread(sums + (begin - v0) * S + i * lanes, x + begin, p.x_step, w + i * weights, bias, Cg, Q, S, end - begin);
+      auto edge = [&](int64_t from, int64_t to) {
+        for (int64_t v = from; v < to; ++v)
+          for (int64_t r = 0; r < S; ++r) {
+            T sum = bias;
+            for (int64_t c = 0; c < Cg; ++c)
+              for (int64_t q = std::max<int64_t>(0, v - p.T_in + 1); q < std::min(Q, v + 1); ++q)
+                sum += tap(c, q, r) * x[c * p.x_step + v - q];
+            sums[(v - v0) * S + r] = sum;
+          }
+      };
+      edge(v0, begin);
+      edge(end, v1);
+      const int64_t from = std::max<int64_t>(first, 0), to = std::min(first + (v1 - v0) * S, length);
+      if (from < to) std::copy_n(sums + from - first, to - from, line + from);
+    }
+    std::fill(line + length, line + p.n, T(0));
+  });
+}
+template void conv_transpose_lines(const Context&, const LineConvTranspose<float>&);
+template void conv_transpose_lines(const Context&, const LineConvTranspose<double>&);
 
 void conv_transpose1d_forward(Call& c) { A2S_BY_DTYPE(c, forward); }
 void conv_transpose1d_backward(Call& c) { A2S_BY_DTYPE(c, backward); }

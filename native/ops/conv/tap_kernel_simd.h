@@ -48,7 +48,7 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
 
 template <class S, int M>
 void panel(const TapProduct<float>& p) {
-  constexpr int N = M <= 3 ? 4 : 2;  // few rows need more columns to keep enough sums in flight
+  constexpr int N = M <= 3 ? 4 : M <= S::rows * 2 / 3 ? 3 : 2;  // few rows need more columns: sums in flight, and products for each load
   int64_t r = 0;
   do {
     const int64_t depth = p.R - r < kDepth ? p.R - r : kDepth;

@@ -4,6 +4,16 @@
 
 namespace a2s {
 
+/** y of the first A channels: a snake; of the others: leaky. */
+template <class T>
+struct HalfSnake {
+  const T* alpha;  // [A]
+  int64_t A;
+  T slope;
+  /** y[0, n) of x[0, n), which are of one channel; y may be x. */
+  void line(int64_t channel, const T* x, T* y, int64_t n) const;
+};
+
 void half_snake_axes(Axes& axes, const Call& c);
 void half_snake_forward(Call& c);
 void half_snake_backward(Call& c);

@@ -10,6 +10,7 @@ constexpr int64_t kTask = 8192;  // elements a task
 
 template <class T>
 A2S_INLINE void leaky_line(const T* x, T* y, int64_t n, T slope) {
+#pragma omp simd
   for (int64_t i = 0; i < n; ++i) y[i] = x[i] > 0 ? x[i] : slope * x[i];
 }
 template <class T>
@@ -19,6 +20,7 @@ A2S_INLINE void leaky_gradient(const T* x, const T* dy, T* dx, int64_t n, T slop
 template <class T>
 A2S_INLINE void snake_line(const T* x, T* y, int64_t n, T alpha) {
   const T scale = 1 / (alpha + T(1e-9));
+#pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const T s = math::sin(alpha * x[i]);
     y[i] = x[i] + s * s * scale;
@@ -58,15 +60,15 @@ double snake(const double* x, const double* dy, double* dx, int64_t n, double al
 
 template <class T>
 void half_forward(Call& c) {
-  const T *x = c.in[0].as<T>(), *alpha = c.in[1].as<T>();
+  const T* x = c.in[0].as<T>();
   T* y = c.out[0].as<T>();
-  const int64_t C = c.in[0].dims[1], n = c.in[0].dims[2], A = c.in[1].size(), pad = c.integer("pad_left");
+  const int64_t C = c.in[0].dims[1], n = c.in[0].dims[2], pad = c.integer("pad_left");
+  const HalfSnake<T> activation{c.in[1].as<T>(), c.in[1].size(), static_cast<T>(c.num("slope"))};
   c.ctx.pool.ranges(c.in[0].dims[0] * C, 1 + kTask / (n + 1), [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
       T* to = y + line * (pad + n) + pad;
       std::fill(to - pad, to, T(0));
-      if (line % C < A) snake(x + line * n, to, n, alpha[line % C]);
-      else leaky(x + line * n, to, n, static_cast<T>(c.num("slope")));
+      activation.line(line % C, x + line * n, to, n);
     }
   });
 }
@@ -111,6 +113,13 @@ void leaky_backward(Call& c) {
 }
 
 }  // namespace
+
+template <class T>
+void HalfSnake<T>::line(int64_t channel, const T* x, T* y, int64_t n) const {
+  channel < A ? snake(x, y, n, alpha[channel]) : leaky(x, y, n, slope);
+}
+template struct HalfSnake<float>;
+template struct HalfSnake<double>;
 
 void half_snake_axes(Axes& axes, const Call& c) {
   if (axes["A"] != axes["C"] / 2)
