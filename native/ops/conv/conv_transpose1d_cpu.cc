@@ -62,33 +62,56 @@ A2S_INLINE double dot_of(const T* x, const T* y, int64_t n) {
 A2S_CLONES double dot(const float* x, const float* y, int64_t n) { return dot_of(x, y, n); }
 double dot(const double* x, const double* y, int64_t n) { return dot_of(x, y, n); }
 
-/** y[i S + r] = bias + sum_{c, q} w[c, q, r] x[c x_step + i - q] for i < n, r < kLanes, c < C, q < Q, which are known when compiling or 0. */
-template <int kLanes, int kC, int kQ, class T>
+constexpr int64_t kPhases = 8;  // at a time
+
+/** y[i S + r] = bias + sum_{c, q} w[c, q, r] x[c x_step + i - q] for i < n, r < kPhases, c < C, q < Q, which are known when compiling or 0. */
+template <int kC, int kQ, class T>
 A2S_INLINE void spread_of(T* y, const T* x, int64_t x_step, const T* w, T bias, int64_t C, int64_t Q, int64_t S, int64_t n) {
-  typedef T Vector __attribute__((vector_size(kLanes * sizeof(T))));
+  typedef T Vector __attribute__((vector_size(kPhases * sizeof(T))));
   const int64_t channels = kC ? kC : C, shifts = kQ ? kQ : Q;
   for (int64_t i = 0; i < n; ++i) {
     Vector sum = Vector{} + bias;
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t q = 0; q < shifts; ++q) {
         Vector taps;
-        std::memcpy(&taps, w + (c * shifts + q) * kLanes, sizeof taps);
+        std::memcpy(&taps, w + (c * shifts + q) * kPhases, sizeof taps);
         sum += x[c * x_step + i - q] * taps;
       }
     std::memcpy(y + i * S, &sum, sizeof sum);
   }
 }
-/** Phases at a time. */
-int64_t spread_lanes(int64_t S) { return S <= 4 ? 4 : 8; }
+/** The same of two channels and shifts for S = 4 or 2, whose taps w repeats, four i in 16 / S vectors; returns for how many. */
+template <int S>
+A2S_INLINE int64_t spread_fours(float* y, const float* x, int64_t x_step, const float* w, float bias, int64_t n) {
+  typedef float Four __attribute__((vector_size(16)));
+  typedef float Vector __attribute__((vector_size(32)));
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    Vector low = Vector{} + bias, high = low;
+    for (int64_t c = 0; c < 2; ++c)
+      for (int64_t q = 0; q < 2; ++q) {
+        Four u;
+        Vector taps;
+        std::memcpy(&u, x + c * x_step + i - q, sizeof u);
+        std::memcpy(&taps, w + (c * 2 + q) * kPhases, sizeof taps);
+        if (S == 2) low += __builtin_shufflevector(u, u, 0, 0, 1, 1, 2, 2, 3, 3) * taps;
+        else {
+          low += __builtin_shufflevector(u, u, 0, 0, 0, 0, 1, 1, 1, 1) * taps;
+          high += __builtin_shufflevector(u, u, 2, 2, 2, 2, 3, 3, 3, 3) * taps;
+        }
+      }
+    std::memcpy(y + i * S, &low, sizeof low);
+    if (S == 4) std::memcpy(y + i * S + 8, &high, sizeof high);
+  }
+  return i;
+}
 A2S_CLONES void spread(float* y, const float* x, int64_t x_step, const float* w, float bias, int64_t C, int64_t Q, int64_t S, int64_t n) {
-  const bool two = C == 2 && Q == 2;  // in a decoder
-  if (S <= 4 && two) spread_of<4, 2, 2>(y, x, x_step, w, bias, C, Q, S, n);
-  else if (S <= 4) spread_of<4, 0, 0>(y, x, x_step, w, bias, C, Q, S, n);
-  else if (two) spread_of<8, 2, 2>(y, x, x_step, w, bias, C, Q, S, n);
-  else spread_of<8, 0, 0>(y, x, x_step, w, bias, C, Q, S, n);
+  if (C != 2 || Q != 2) return spread_of<0, 0>(y, x, x_step, w, bias, C, Q, S, n);
+  const int64_t done = S == 4 ? spread_fours<4>(y, x, x_step, w, bias, n) : S == 2 ? spread_fours<2>(y, x, x_step, w, bias, n) : 0;
+  spread_of<2, 2>(y + done * S, x + done, x_step, w, bias, C, Q, S, n - done);
 }
 void spread(double* y, const double* x, int64_t x_step, const double* w, double bias, int64_t C, int64_t Q, int64_t S, int64_t n) {
-  S <= 4 ? spread_of<4, 0, 0>(y, x, x_step, w, bias, C, Q, S, n) : spread_of<8, 0, 0>(y, x, x_step, w, bias, C, Q, S, n);
+  spread_of<0, 0>(y, x, x_step, w, bias, C, Q, S, n);
 }
 
 template <class T>
@@ -178,29 +201,33 @@ template <class T>
 void conv_transpose_lines(const Context& ctx, const LineConvTranspose<T>& p) {
   const int64_t S = p.stride, Cg = p.C / p.groups, Og = p.O / p.groups, Q = (p.taps + S - 1) / S;
   const int64_t V = (p.n + p.trim + S - 1) / S;  // outputs v S - trim + r, r < S, of each v < V, which see x[v - Q + 1 .. v]
-  const int64_t block = std::max<int64_t>(1, 4096 / S), lanes = spread_lanes(S), chunks = (S + lanes - 1) / lanes, weights = Cg * Q * lanes;
-  each_task<T>(ctx, p.B * p.O, block * S + lanes + chunks * weights, [&](int64_t task, T* sums) {
+  const int64_t block = std::max<int64_t>(1, 4096 / S), chunks = (S + kPhases - 1) / kPhases, weights = Cg * Q * kPhases;
+  const int64_t repeated = S == 2 || S == 4 ? S : kPhases;
+  each_task<T>(ctx, p.B * p.O, block * S + kPhases + chunks * weights, [&](int64_t task, T* sums) {
     const int64_t b = task / p.O, o = task % p.O, length = p.lengths ? p.lengths[b] : p.n;
     const T *x = p.x + (b * p.C + o / Og * Cg) * p.x_step, bias = p.bias ? p.bias[o] : T(0);
-    auto tap = [&](int64_t c, int64_t q, int64_t r) {
-      return r < S && q * S + r < p.taps ? p.w[((o / Og * Cg + c) * Og + o % Og) * p.taps + q * S + r] : T(0);
-    };
-    T *line = p.y + task * p.y_step, *w = sums + block * S + lanes;
-    for (int64_t i = 0; i < chunks * weights; ++i)
-      w[i] = tap(i % weights / lanes / Q, i / lanes % Q, i / weights * lanes + i % lanes);
+    auto taps = [&](int64_t c) { return p.w + ((o / Og * Cg + c) * Og + o % Og) * p.taps; };
+    T *line = p.y + task * p.y_step, *w = sums + block * S + kPhases;
+    for (int64_t i = 0; i < chunks; ++i)
+      for (int64_t c = 0; c < Cg; ++c)
+        for (int64_t q = 0; q < Q; ++q)
+          for (int64_t k = 0; k < kPhases; ++k) {
+            const int64_t r = i * kPhases + k % repeated;
+            w[i * weights + (c * Q + q) * kPhases + k] = r < S && q * S + r < p.taps ? taps(c)[q * S + r] : T(0);
+          }
     for (int64_t v0 = p.trim / S; v0 < V; v0 += block) {
       const int64_t v1 = std::min(V, v0 + block), first = v0 * S - p.trim;
       const int64_t begin = std::clamp(Q - 1, v0, v1), end = std::clamp(p.T_in, begin, v1);  // that see nothing outside x
       // Phases beyond the last one fall on the next output, which is written after them, as the last phases are before the first.
       for (int64_t i = chunks - 1; i >= 0; --i)
-        spread(sums + (begin - v0) * S + i * lanes, x + begin, p.x_step, w + i * weights, bias, Cg, Q, S, end - begin);
+        spread(sums + (begin - v0) * S + i * kPhases, x + begin, p.x_step, w + i * weights, bias, Cg, Q, S, end - begin);
       auto edge = [&](int64_t from, int64_t to) {
         for (int64_t v = from; v < to; ++v)
           for (int64_t r = 0; r < S; ++r) {
             T sum = bias;
             for (int64_t c = 0; c < Cg; ++c)
               for (int64_t q = std::max<int64_t>(0, v - p.T_in + 1); q < std::min(Q, v + 1); ++q)
-                sum += tap(c, q, r) * x[c * p.x_step + v - q];
+                if (q * S + r < p.taps) sum += taps(c)[q * S + r] * x[c * p.x_step + v - q];
             sums[(v - v0) * S + r] = sum;
           }
       };
