@@ -81,7 +81,7 @@ void pin_to([[maybe_unused]] int cpu) {
 
 }  // namespace
 
-constinit thread_local bool Pool::inside_ = false;
+constinit thread_local int Pool::depth_ = 0;
 
 Pool::Pool(int threads) { resize(threads); }
 Pool::~Pool() { stop_workers(); }
@@ -122,13 +122,13 @@ void Pool::stop_workers() {
 
 void Pool::loop(Worker& w) {
   pin_to(w.cpu);
-  inside_ = true;
+  depth_ = 1;
   for (;;) {
     if (!spin_until([&] { return w.state.load(std::memory_order_acquire) != idle; }))
       w.state.wait(idle, std::memory_order_acquire);
     uint32_t s = posted;
     if (w.state.compare_exchange_strong(s, running, std::memory_order_acq_rel)) {
-      work(w.share);
+      take_part(w.share);
       w.state.store(idle, std::memory_order_release);
     } else if (s == stopping) {
       return;
@@ -154,13 +154,63 @@ void Pool::work(size_t own) {
   }
 }
 
-void Pool::run_erased(int64_t count, Body body, void* arg) {
+void Pool::take_part(size_t share) {
+  if (!lasting_) return work(share);
+  active_.fetch_add(1);
+  work(share);
+  active_.fetch_sub(1);
+  help_until([&] { return active_.load() == 0; });
+}
+
+void Pool::Nested::work() {
+  for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) try {
+      body(arg, i);
+    } catch (...) {
+      next.store(count, std::memory_order_relaxed);
+      std::lock_guard lock(mutex);
+      if (!error) error = std::current_exception();
+    }
+}
+
+/** False when nobody would help. */
+bool Pool::run_nested(int64_t count, Body body, void* arg) {
+  if (depth_ != 1 || free_.load(std::memory_order_relaxed) == 0 || nesting_.exchange(true)) return false;
+  Nested run{body, arg, count};
+  depth_ = 2;
+  nested_.store(&run);
+  run.work();
+  nested_.store(nullptr);
+  while (visitors_.load() != 0) pause_cpu();  // who has seen it is among them
+  depth_ = 1;
+  nesting_.store(false);
+  if (run.error) std::rethrow_exception(run.error);
+  return true;
+}
+
+void Pool::help_erased(bool (*done)(void*), void* arg) {
+  const int depth = std::exchange(depth_, 2);
+  free_.fetch_add(1);
+  while (!spin_until([&] {
+    if (nested_.load(std::memory_order_relaxed)) {
+      visitors_.fetch_add(1);
+      if (Nested* run = nested_.load()) run->work();
+      visitors_.fetch_sub(1);
+    }
+    return done(arg);
+  }))
+    std::this_thread::yield();
+  free_.fetch_sub(1);
+  depth_ = depth;
+}
+
+void Pool::run_erased(int64_t count, Body body, void* arg, bool lasting) {
+  if (depth_ > 0 && run_nested(count, body, arg)) return;
   std::unique_lock lock(busy_, std::defer_lock);
-  if (inside_ || !lock.try_lock()) {
+  if (depth_ > 0 || !lock.try_lock()) {
     for (int64_t i = 0; i < count; ++i) body(arg, i);
     return;
   }
-  body_ = body, arg_ = arg;
+  body_ = body, arg_ = arg, lasting_ = lasting;
   const auto shares = static_cast<int64_t>(shares_.size());
   for (int64_t s = 0; s < shares; ++s) {
     shares_[s].next.store(count * s / shares, std::memory_order_relaxed);
@@ -168,7 +218,7 @@ void Pool::run_erased(int64_t count, Body body, void* arg) {
   }
 
   const int here = current_cpu();
-  size_t helpers = static_cast<size_t>(std::min<int64_t>(threads() - 1, count - 1)), share = 0;
+  size_t helpers = static_cast<size_t>(lasting ? threads() - 1 : std::min<int64_t>(threads() - 1, count - 1)), share = 0;
   const bool spare = static_cast<int>(workers_.size()) >= threads();
   for (auto& w : workers_) {
     if (helpers == 0) break;
@@ -178,9 +228,9 @@ void Pool::run_erased(int64_t count, Body body, void* arg) {
     w->state.notify_one();
     --helpers;
   }
-  inside_ = true;
-  work(0);
-  inside_ = false;
+  depth_ = 1;
+  take_part(0);
+  depth_ = 0;
   for (auto& w : workers_) {
     uint32_t s = posted;
     if (w->state.compare_exchange_strong(s, idle, std::memory_order_acq_rel)) continue;  // never started

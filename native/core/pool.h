@@ -2,7 +2,8 @@
 // share of the chunks, the same part in every run, so that it finds in its caches what it wrote in the run before; then
 // it helps the others, so a pre-empted thread delays at most one chunk. A worker spins for a few tens of microseconds
 // after its last chunk, then sleeps. A worker that was woken but has not started when the work is done is not waited
-// for. Nested calls and calls while another thread holds the pool run serially.
+// for. Nested calls and calls while another thread holds the pool run serially; but of long tasks (run_long), threads that have
+// nothing else to do take part in the calls of the others.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -23,8 +24,10 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  /** How many threads take part in a run from here: 1 inside a task. */
-  int threads() const { return inside_ ? 1 : threads_.load(std::memory_order_relaxed); }
+  /** How many threads take part in a run from here: 1 inside a task, or more while others have nothing to do. */
+  int threads() const {
+    return depth_ == 0 ? threads_.load(std::memory_order_relaxed) : depth_ == 1 ? 1 + free_.load(std::memory_order_relaxed) : 1;
+  }
   /** Waits for a run in progress. */
   void resize(int threads);
 
@@ -36,7 +39,20 @@ class Pool {
       for (int64_t i = 0; i < count; ++i) body(i);
       return;
     }
-    run_erased(count, [](void* f, int64_t i) { (*static_cast<std::remove_reference_t<F>*>(f))(i); }, &body);
+    run_erased(count, call<F>, &body, false);
+  }
+
+  /** The same for a few tasks that last, with runs of their own: threads without a task take part in those. */
+  template <class F>
+  void run_long(int64_t count, F&& body) {
+    if (threads() == 1) return run(count, body);
+    run_erased(count, call<F>, &body, true);
+  }
+
+  /** Returns when `done()`; takes part in the runs of other tasks meanwhile. */
+  template <class F>
+  void help_until(F&& done) {
+    if (!done()) help_erased([](void* f) { return (*static_cast<std::remove_reference_t<F>*>(f))(); }, &done);
   }
 
   /** Splits [0, count) into pieces of `grain` and calls body(begin, end) for each. The pieces do not depend on the
@@ -63,13 +79,30 @@ class Pool {
     int64_t end = 0;
   };
   using Body = void (*)(void*, int64_t);
-  void run_erased(int64_t count, Body body, void* arg);
+  template <class F>
+  static void call(void* f, int64_t i) {
+    (*static_cast<std::remove_reference_t<F>*>(f))(i);
+  }
+  /** A run inside a task, open to others. */
+  struct Nested {
+    Body body;
+    void* arg;
+    int64_t count;
+    std::atomic<int64_t> next{0};
+    std::exception_ptr error{};
+    std::mutex mutex{};
+    void work();
+  };
+  void run_erased(int64_t count, Body body, void* arg, bool lasting);
+  bool run_nested(int64_t count, Body body, void* arg);
+  void help_erased(bool (*done)(void*), void* arg);
+  void take_part(size_t share);
   void work(size_t own);
   void loop(Worker& w);
   void start_workers(int threads);
   void stop_workers();
 
-  static constinit thread_local bool inside_;  // a task of any pool
+  static constinit thread_local int depth_;  // 1 inside a task of any pool, 2 inside one of a task's run
 
   std::atomic<int> threads_{1};
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -77,9 +110,16 @@ class Pool {
   // The current job: written by the caller while every worker is idle.
   Body body_ = nullptr;
   void* arg_ = nullptr;
+  bool lasting_ = false;
   std::vector<Share> shares_;
   std::exception_ptr error_;
   std::mutex error_mutex_;
+  // While a job lasts: the threads in its tasks, those without one, the run that these take part in, whether there is one, who looks at it.
+  alignas(64) std::atomic<int> active_{0};
+  alignas(64) std::atomic<int> free_{0};
+  alignas(64) std::atomic<Nested*> nested_{nullptr};
+  std::atomic<bool> nesting_{false};
+  alignas(64) std::atomic<int> visitors_{0};
 };
 
 }  // namespace a2s

@@ -1,10 +1,8 @@
 #include "core/side_by_side.h"
 
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <memory>
-#include <mutex>
 
 #include "core/simd.h"
 
@@ -23,26 +21,18 @@ class Turns {
  public:
   /** Waits for that of pass i, and does `work` in it; false where a pass has failed. */
   template <class F>
-  bool in_turn(int64_t i, F&& work) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return failed_ || next_ == i; });
+  bool in_turn(Pool& pool, int64_t i, F&& work) {
+    pool.help_until([&] { return failed_.load() || next_.load() == i; });
     if (failed_) return false;
     work();
-    ++next_;
-    changed_.notify_all();
+    next_ = i + 1;
     return true;
   }
-  void fail() {
-    std::lock_guard lock(mutex_);
-    failed_ = true;
-    changed_.notify_all();
-  }
+  void fail() { failed_ = true; }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int64_t next_ = 0;
-  bool failed_ = false;
+  std::atomic<int64_t> next_{0};
+  std::atomic<bool> failed_{false};
 };
 
 }  // namespace
@@ -82,7 +72,7 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
         turns.fail();
         throw;
       }
-      const bool added = turns.in_turn(i, [&] {
+      const bool added = turns.in_turn(ctx.pool, i, [&] {
         if (i == 0) return;
         if (f32) move_gradients(static_cast<float*>(grads), static_cast<float*>(params.grads()), params.flat_size());
         else move_gradients(static_cast<double*>(grads), static_cast<double*>(params.grads()), params.flat_size());

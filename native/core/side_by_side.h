@@ -18,7 +18,7 @@ std::vector<LaneArenas*> lane_arenas(int64_t count);
 template <class F>
 void in_lanes(Pool& pool, int64_t count, F&& part) {
   const std::vector<LaneArenas*> arenas = lane_arenas(count);
-  pool.run(count, [&](int64_t i) { part(i, *arenas[static_cast<size_t>(i)]); });
+  pool.run_long(count, [&](int64_t i) { part(i, *arenas[static_cast<size_t>(i)]); });
 }
 
 /** What one pass runs on, until it returns. */
