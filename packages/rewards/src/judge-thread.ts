@@ -1,6 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { CheckpointError, RewardError } from '@align2speak/contracts';
 
+/** Samples of a batch, padding included: some 6 s of speech. Larger ones need more memory and are no faster (docs/SPEED.md). */
+export const batchSamples = 2 ** 17;
+
 /** A batch for a judge's session: `wav` is [items, size], and each item has so many samples of its own. */
 export interface PaddedBatch {
   readonly wav: Float32Array<SharedArrayBuffer>;
@@ -85,12 +88,12 @@ export class JudgeThread {
     throw new CheckpointError({ where: path, what, expected, got: opened.error ?? `${opened.outputs}` });
   }
 
-  /** Memory for so many samples of a batch, which may hold those of an earlier one. */
+  /** Memory for so many samples of a batch, which may hold those of an earlier one: as much as any batch needs, so that one follows the other in it. */
   memory(samples: number): PaddedBatch['wav'] {
     const spare = this.#spare;
     this.#spare = undefined;
     const enough = spare !== undefined && spare.byteLength >= 4 * samples;
-    return new Float32Array(enough ? spare : new SharedArrayBuffer(4 * samples), 0, samples);
+    return new Float32Array(enough ? spare : new SharedArrayBuffer(4 * Math.max(samples, batchSamples)), 0, samples);
   }
 
   /** The outputs of these names for a batch, whose memory is from `memory` and stays as it is meanwhile. @throws RewardError where the session fails. */

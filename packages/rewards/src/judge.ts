@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { CancelledError, CheckpointError, ConfigError, DataError } from '@align2speak/contracts';
 import { type JudgeInfo, type JudgeKind, judgeInfo } from './judge-info.js';
-import { JudgeThread, type PaddedBatch } from './judge-thread.js';
+import { batchSamples, JudgeThread, type PaddedBatch } from './judge-thread.js';
 import { greedyTranscript, type Transcript } from './transcript.js';
 
 /** What each kind of judge says of waveforms, one entry for each. */
@@ -100,9 +100,6 @@ function checkLengths(wavs: readonly Float32Array[], { name, leastSamples }: Jud
   const expected = `at least ${leastSamples} samples`;
   throw new DataError({ where: name, what: `wavs[${i}]`, expected, got: String(wavs[i]!.length) });
 }
-
-/** Samples of a batch, padding included: some 6 s of speech. Larger ones need more memory and are no faster (docs/SPEED.md). */
-const batchSamples = 2 ** 17;
 
 /** Indices in batches of similar length, the longest first; one wav may be longer than a batch by itself. */
 function batchesOf(wavs: readonly Float32Array[]): number[][] {
