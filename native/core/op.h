@@ -19,6 +19,7 @@
 namespace a2s {
 
 class Device;
+class Once;
 
 /** What an op may use while it runs. Scratch taken during a call is given back when the call returns. */
 struct Context {
@@ -28,6 +29,8 @@ struct Context {
   Device* device = nullptr;
   /** Matrix products of f32 round their operands to bf16; sums stay f32. */
   bool bf16 = false;
+  /** Where the passes of one call, during which weights do not change, share what they make of them; or null. */
+  Once* once = nullptr;
 };
 
 enum class Kind : uint8_t {

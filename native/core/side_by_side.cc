@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "core/once.h"
 #include "core/simd.h"
 
 namespace a2s {
@@ -55,12 +56,12 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
     return;
   }
   params.need_grads();
+  const bool f32 = params.dtype() == DType::f32;
+  const size_t bytes = static_cast<size_t>(params.flat_size()) * size_of(params.dtype());
   Turns turns;
   std::atomic<int64_t> begun{0};
   auto run = [&](const Context& own, Arena& memory) {
     ScratchScope scope(memory);
-    const bool f32 = params.dtype() == DType::f32;
-    const size_t bytes = static_cast<size_t>(params.flat_size()) * size_of(params.dtype());
     void* grads = nullptr;
     for (int64_t i; (i = begun++) < count;) {
       try {
@@ -81,9 +82,10 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
     }
   };
   const int64_t threads = ctx.pool.threads();
-  if (threads > 2 * count) return run(ctx, arena);
-  in_lanes(ctx.pool, std::min(threads, count),
-           [&](int64_t, LaneArenas& own) { run({ctx.pool, own.scratch, nullptr, ctx.bf16}, own.memory); });
+  Once once(params.values(), bytes, arena);
+  auto lane = [&](int64_t, LaneArenas& own) { run({ctx.pool, own.scratch, nullptr, ctx.bf16, &once}, own.memory); };
+  if (threads > 2 * count) return lane(0, *lane_arenas(1).front());
+  in_lanes(ctx.pool, std::min(threads, count), lane);
 }
 
 }  // namespace a2s

@@ -89,6 +89,55 @@ TEST(pool_runs_nested_calls_serially) {
   CHECK(total == 40);
 }
 
+TEST(pool_threads_without_a_task_take_part_in_the_runs_of_others) {
+  Pool pool(2);
+  // The longer task's run has two indices that wait for each other: the thread of the shorter one has to come.
+  std::atomic<int> inside{0};
+  pool.run_long(2, [&](int64_t i) {
+    if (i == 0) return;
+    while (pool.threads() == 1) std::this_thread::yield();
+    pool.run(2, [&](int64_t) {
+      ++inside;
+      while (inside < 2) std::this_thread::yield();
+      CHECK(pool.threads() == 1);
+    });
+  });
+  CHECK(inside == 2);
+  CHECK(pool.threads() == 2);
+}
+
+TEST(pool_helps_while_a_task_waits) {
+  for (int threads : {1, 2, 3, 7}) {
+    Pool pool(threads);
+    for (int round = 0; round < 50; ++round) {
+      // Task i waits for task i - 1, whose runs it helps meanwhile; every index is met once.
+      const int64_t count = std::min(threads, 4);
+      std::atomic<int64_t> next{0}, met{0};
+      pool.run_long(count, [&](int64_t i) {
+        pool.help_until([&] { return next == i; });
+        for (int64_t run = 0; run < 5; ++run) pool.run(13, [&](int64_t) { ++met; });
+        ++next;
+      });
+      CHECK(met == count * 65);
+    }
+  }
+}
+
+TEST(pool_rethrows_from_a_run_that_others_take_part_in) {
+  Pool pool(3);
+  for (int round = 0; round < 100; ++round) {
+    CHECK_THROWS(pool.run_long(2,
+                               [&](int64_t i) {
+                                 for (int64_t run = 0; i == 1 && run < 20; ++run)
+                                   pool.run(9, [&](int64_t k) {
+                                     if (run == 19 && k == 4) throw std::runtime_error("index 4");
+                                   });
+                               }),
+                 "index 4");
+    expect_each_once(pool, 9);
+  }
+}
+
 TEST(pool_serves_several_callers) {
   Pool pool(2);
   std::atomic<int64_t> total{0};

@@ -11,6 +11,7 @@
 // Where the context says bf16, operands of f32 are rounded to it while they are packed, which takes the processor's own bf16
 // products where it has them; all else holds, but that bits differ between processors.
 #pragma once
+#include "core/once.h"
 #include "core/op.h"
 
 namespace a2s {
@@ -63,5 +64,21 @@ void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B
           const Epilogue<float>& e = {});
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
           const Epilogue<double>& e = {});
+
+/** B[K,N], which operand() makes of a weight, packed once for all passes of a call; without data where they share nothing. `use` tells apart
+ *  what is made of one weight. */
+template <class T, class Operand>
+Packed<T> shared_pack(const Context& ctx, int64_t K, int64_t N, const T* weight, int use, Operand&& operand) {
+  if (!ctx.once || !ctx.once->covers(weight)) return {};
+  const int64_t size = packed_size<T>(K, N, ctx.bf16);
+  return {ctx.once->get<T>(ctx.pool, weight, use, size, [&](T* to) { pack(ctx, K, N, operand(), to); }), K, N, ctx.bf16};
+}
+/** C[M,N] = A[M,K] · B of a weight. */
+template <class T, class Operand>
+void gemm_weight(const Context& ctx, int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const T* weight, int use, Operand&& operand, T* C,
+                 int64_t ldc, const Epilogue<T>& e = {}) {
+  const Packed<T> B = shared_pack(ctx, K, N, weight, use, operand);
+  B.data ? gemm(ctx, M, A, B, C, ldc, e) : gemm(ctx, M, N, K, A, operand(), C, ldc, e);
+}
 
 }  // namespace a2s

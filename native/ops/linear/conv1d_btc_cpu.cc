@@ -75,10 +75,11 @@ template <class T>
 void forward(Call& c) {
   const Sizes s(c);
   const bool gelu = c.integer("act") == static_cast<int>(Activation::gelu);
-  const T* w = s.k == 1 ? c.in[1].as<T>() : repack<T>(c, s, s.k * s.C, false, s.C);
+  const T* w = c.in[1].as<T>();
+  auto taps = [&] { return Matrix<T>{s.k == 1 ? w : repack<T>(c, s, s.k * s.C, false, s.C), s.k * s.C, true}; };
   const Matrix<T> rows = s.k == 1 ? Matrix<T>{c.in[0].as<T>(), s.C} : windows(c, s, c.in[0].as<T>(), s.C, s.left);
-  gemm(c.ctx, s.B * s.T, s.O, s.k * s.C, rows, {w, s.k * s.C, true}, c.out[0].as<T>(), s.O,
-       {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
+  gemm_weight<T>(c.ctx, s.B * s.T, s.O, s.k * s.C, rows, w, 0, taps, c.out[0].as<T>(), s.O,
+                 {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
 }
 
 template <class T>
@@ -88,8 +89,9 @@ void backward(Call& c) {
   if (c.din[0]) {
     // dx is the convolution of dy with the taps in reverse order.
     const Matrix<T> rows = s.k == 1 ? Matrix<T>{dy, s.O} : windows(c, s, dy, s.O, (s.k - 1) * s.dilation - s.left);
-    const T* w = s.k == 1 ? c.in[1].as<T>() : repack<T>(c, s, s.C, true, s.O * s.C);
-    gemm(c.ctx, s.B * s.T, s.C, s.k * s.O, rows, {w, s.C}, c.din[0].as<T>(), s.C);
+    const T* w = c.in[1].as<T>();
+    auto taps = [&] { return Matrix<T>{s.k == 1 ? w : repack<T>(c, s, s.C, true, s.O * s.C), s.C}; };
+    gemm_weight<T>(c.ctx, s.B * s.T, s.C, s.k * s.O, rows, w, 1, taps, c.din[0].as<T>(), s.C);
   }
   if (!c.din[1]) return;
   T* dw = c.din[1].as<T>();

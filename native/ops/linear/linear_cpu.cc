@@ -9,15 +9,17 @@ template <class T>
 void forward(Call& c) {
   const int64_t O = c.in[1].dim(0), C = c.in[1].dim(1), rows = c.out[0].rows();
   const bool gelu = c.integer("act") == static_cast<int>(Activation::gelu);
-  gemm(c.ctx, rows, O, C, {c.in[0].as<T>(), C}, {c.in[1].as<T>(), C, true}, c.out[0].as<T>(), O,
-       {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
+  const T* w = c.in[1].as<T>();
+  gemm_weight<T>(c.ctx, rows, O, C, {c.in[0].as<T>(), C}, w, 0, [&] { return Matrix<T>{w, C, true}; }, c.out[0].as<T>(), O,
+                 {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
 }
 
 template <class T>
 void backward(Call& c) {
   const int64_t O = c.in[1].dim(0), C = c.in[1].dim(1), rows = c.out[0].rows();
-  const T* dy = output_gradient<T>(c);
-  if (c.din[0]) gemm(c.ctx, rows, C, O, {dy, O}, {c.in[1].as<T>(), C}, c.din[0].as<T>(), C);
+  const T *dy = output_gradient<T>(c), *w = c.in[1].as<T>();
+  if (c.din[0])
+    gemm_weight<T>(c.ctx, rows, C, O, {dy, O}, w, 1, [&] { return Matrix<T>{w, C}; }, c.din[0].as<T>(), C);
   if (c.din[1])
     gemm(c.ctx, O, C, rows, {dy, O, true}, {c.in[0].as<T>(), C}, c.din[1].as<T>(), C, {.accumulate = true});
 }

@@ -82,13 +82,12 @@ class Head {
         ctx_(c.ctx),
         all_w_(c.in[w_arg].as<T>()),
         all_b_(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr),
-        memory_(products.logits ? c.scratch<T>(packed_size<T>(C, V, c.ctx.bf16)) : nullptr),
-        back_memory_(products.row_gradients ? c.scratch<T>(packed_size<T>(V, C, c.ctx.bf16)) : nullptr) {}
+        products_(products) {}
 
   void select(int64_t k) {
     const T* w = all_w_ + k * V * C;
-    if (memory_) w_ = pack(ctx_, C, V, {w, C, true}, memory_);
-    if (back_memory_) back_w_ = pack(ctx_, V, C, {w, C}, back_memory_);
+    if (products_.logits) w_ = packed(C, V, w, 0, {w, C, true}, memory_);
+    if (products_.row_gradients) back_w_ = packed(V, C, w, 1, {w, C}, back_memory_);
     b_ = all_b_ ? all_b_ + k * V : nullptr;
   }
   /** z[n, V] = logits of rows[n, C]. */
@@ -109,9 +108,18 @@ class Head {
   const int64_t V, C;
 
  private:
+  /** For all passes of a call, or in `memory`, which is taken when it is needed first. */
+  Packed<T> packed(int64_t K, int64_t N, const T* w, int use, const Matrix<T>& B, T*& memory) {
+    const Packed<T> shared = shared_pack(ctx_, K, N, w, use, [&] { return B; });
+    if (shared.data) return shared;
+    if (!memory) memory = ctx_.scratch.template alloc<T>(packed_size<T>(K, N, ctx_.bf16));
+    return pack(ctx_, K, N, B, memory);
+  }
+
   Context ctx_;
   const T *all_w_, *all_b_, *b_ = nullptr;
-  T *memory_, *back_memory_;
+  Products products_;
+  T *memory_ = nullptr, *back_memory_ = nullptr;
   Packed<T> w_, back_w_;
 };
 
