@@ -1,12 +1,9 @@
 // What several passes of a call need alike, such as weights in the order in which products read them, made by the first that needs it.
 #pragma once
-#include <atomic>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include "core/arena.h"
-#include "core/pool.h"
 
 namespace a2s {
 
@@ -18,29 +15,19 @@ class Once {
   bool covers(const void* of) const { return begin_ <= of && of < end_; }
   /** `elements` that make(T*) has filled from what lies at `of`; `kind` tells apart what is made of the same. */
   template <class T, class Make>
-  const T* get(Pool& pool, const void* of, int kind, int64_t elements, Make&& make) {
-    Made* made;
-    {
-      std::lock_guard lock(mutex_);
-      made = &all_[{of, kind}];
-      if (!made->memory) {
-        made->memory = arena_.alloc<T>(elements);
-        made->maker = std::this_thread::get_id();
-      }
-    }
-    if (made->maker == std::this_thread::get_id() && !made->ready.load()) {
-      make(static_cast<T*>(made->memory));
-      made->ready = true;
-    }
-    pool.help_until([&] { return made->ready.load(); });
-    return static_cast<const T*>(made->memory);
+  const T* get(const void* of, int kind, int64_t elements, Make&& make) {
+    std::unique_lock lock(mutex_);
+    Made& made = all_[{of, kind}];
+    if (!made.memory) made.memory = arena_.alloc<T>(elements);
+    lock.unlock();
+    std::call_once(made.done, [&] { make(static_cast<T*>(made.memory)); });
+    return static_cast<const T*>(made.memory);
   }
 
  private:
   struct Made {
     void* memory = nullptr;
-    std::thread::id maker;
-    std::atomic<bool> ready{false};
+    std::once_flag done;
   };
   const char *begin_, *end_;
   Arena& arena_;

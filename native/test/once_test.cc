@@ -1,6 +1,7 @@
 // What several passes need alike is made by one of them, before any of them sees it.
 #include "core/once.h"
 
+#include "core/pool.h"
 #include "test/test.h"
 
 namespace a2s::test {
@@ -16,7 +17,7 @@ TEST(once_makes_each_thing_once_for_all_threads) {
     pool.run_long(threads, [&](int64_t) {
       for (int kind : {0, 1})
         for (const float& w : weights) {
-          const float* sums = once.get<float>(pool, &w, kind, kSize, [&](float* to) {
+          const float* sums = once.get<float>(&w, kind, kSize, [&](float* to) {
             ++made;
             pool.ranges(kSize, 10, [&](int64_t begin, int64_t end) {
               for (int64_t i = begin; i < end; ++i) to[i] = w + static_cast<float>(kind);
