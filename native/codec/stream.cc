@@ -109,20 +109,19 @@ class StreamPass {
   }
 
   /** The mean of the chains of x, in x where there is one. */
-  Lines run_res_layer(const ResLayer& layer, const Lines& x) {
-    if (layer.chains.size() == 1) return run_chain(layer.chains.front(), x, x), x;
+  Lines run_chains(const std::vector<std::vector<ResBlock>>& chains, const Lines& x) {
+    if (chains.size() == 1) return run_chain(chains.front(), x, x), x;
     const Lines sum = new_lines(x.C, x.n), y = new_lines(x.C, x.n);
-    for (const auto& chain : layer.chains) {
-      const bool first = &chain == &layer.chains.front(), last = &chain == &layer.chains.back();
-      run_chain(chain, x, first ? sum : y);
-      const T factor = static_cast<T>(1.0 / static_cast<double>(layer.chains.size()));
-      if (!first)
-        ctx_.pool.ranges(streams() * x.C, 1 + 8192 / x.n, [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) {
-            add_range(sum.line(i), y.line(i), sum.line(i), x.n);
-            for (int64_t t = 0; last && t < x.n; ++t) sum.line(i)[t] *= factor;
-          }
-        });
+    const T factor = static_cast<T>(1.0 / static_cast<double>(chains.size()));
+    run_chain(chains.front(), x, sum);
+    for (size_t j = 1; j < chains.size(); ++j) {
+      run_chain(chains[j], x, y);
+      ctx_.pool.ranges(streams() * x.C, 1 + 8192 / x.n, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          add_range(sum.line(i), y.line(i), sum.line(i), x.n);
+          for (int64_t t = 0; j + 1 == chains.size() && t < x.n; ++t) sum.line(i)[t] *= factor;
+        }
+      });
     }
     return sum;
   }
@@ -143,7 +142,7 @@ class StreamPass {
       ScratchScope piece(arena_);
       const Lines y = new_lines(x.C / 2, count * s.rate);
       up_sample(s, x.part(from, count), y);
-      run(stage + 1, run_res_layer(s.res_layer, y), wav.part(from * samples, count * samples));
+      run(stage + 1, run_chains(s.res_layer.chains, y), wav.part(from * samples, count * samples));
     }
   }
 

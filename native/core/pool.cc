@@ -163,16 +163,18 @@ void Pool::take_part(size_t share) {
 }
 
 void Pool::Nested::work() {
-  for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) try {
+  for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
+    try {
       body(arg, i);
     } catch (...) {
       next.store(count, std::memory_order_relaxed);
       std::lock_guard lock(mutex);
       if (!error) error = std::current_exception();
     }
+  }
 }
 
-/** False when nobody would help. */
+/** False, and nothing done, where nobody would take part. */
 bool Pool::run_nested(int64_t count, Body body, void* arg) {
   if (depth_ != 1 || free_.load(std::memory_order_relaxed) == 0 || nesting_.exchange(true)) return false;
   Nested run{body, arg, count};
@@ -180,7 +182,8 @@ bool Pool::run_nested(int64_t count, Body body, void* arg) {
   nested_.store(&run);
   run.work();
   nested_.store(nullptr);
-  while (visitors_.load() != 0) pause_cpu();  // who has seen it is among them
+  auto left = [&] { return visitors_.load() == 0; };  // who has seen the run is among them
+  while (!spin_until(left)) std::this_thread::yield();
   depth_ = 1;
   nesting_.store(false);
   if (run.error) std::rethrow_exception(run.error);
@@ -190,15 +193,15 @@ bool Pool::run_nested(int64_t count, Body body, void* arg) {
 void Pool::help_erased(bool (*done)(void*), void* arg) {
   const int depth = std::exchange(depth_, 2);
   free_.fetch_add(1);
-  while (!spin_until([&] {
+  auto look = [&] {
     if (nested_.load(std::memory_order_relaxed)) {
       visitors_.fetch_add(1);
       if (Nested* run = nested_.load()) run->work();
       visitors_.fetch_sub(1);
     }
     return done(arg);
-  }))
-    std::this_thread::yield();
+  };
+  while (!spin_until(look)) std::this_thread::yield();
   free_.fetch_sub(1);
   depth_ = depth;
 }

@@ -2,8 +2,8 @@
 // share of the chunks, the same part in every run, so that it finds in its caches what it wrote in the run before; then
 // it helps the others, so a pre-empted thread delays at most one chunk. A worker spins for a few tens of microseconds
 // after its last chunk, then sleeps. A worker that was woken but has not started when the work is done is not waited
-// for. Nested calls and calls while another thread holds the pool run serially; but of long tasks (run_long), threads that have
-// nothing else to do take part in the calls of the others.
+// for. Nested calls and calls while another thread holds the pool run serially; but threads that have no long task (run_long)
+// take part in the calls of those that have.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -24,7 +24,7 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  /** How many threads take part in a run from here: 1 inside a task, or more while others have nothing to do. */
+  /** How many threads take part in a run from here: 1 inside a task, but more inside a long one while others are free. */
   int threads() const {
     return depth_ == 0 ? threads_.load(std::memory_order_relaxed) : depth_ == 1 ? 1 + free_.load(std::memory_order_relaxed) : 1;
   }
@@ -49,7 +49,7 @@ class Pool {
     run_erased(count, call<F>, &body, true);
   }
 
-  /** Returns when `done()`; takes part in the runs of other tasks meanwhile. */
+  /** Returns when `done()`, which another thread makes true; takes part in the runs of long tasks meanwhile. */
   template <class F>
   void help_until(F&& done) {
     if (!done()) help_erased([](void* f) { return (*static_cast<std::remove_reference_t<F>*>(f))(); }, &done);
@@ -114,12 +114,12 @@ class Pool {
   std::vector<Share> shares_;
   std::exception_ptr error_;
   std::mutex error_mutex_;
-  // While a job lasts: the threads in its tasks, those without one, the run that these take part in, whether there is one, who looks at it.
-  alignas(64) std::atomic<int> active_{0};
-  alignas(64) std::atomic<int> free_{0};
-  alignas(64) std::atomic<Nested*> nested_{nullptr};
-  std::atomic<bool> nesting_{false};
-  alignas(64) std::atomic<int> visitors_{0};
+  // Of long tasks.
+  alignas(64) std::atomic<int> active_{0};    // threads that have one
+  alignas(64) std::atomic<int> free_{0};      // threads that would take part in a run
+  alignas(64) std::atomic<Nested*> nested_{nullptr};  // the run in which they do
+  std::atomic<bool> nesting_{false};          // whether there is one, or its end is waited for
+  alignas(64) std::atomic<int> visitors_{0};  // who is looking at it
 };
 
 }  // namespace a2s
