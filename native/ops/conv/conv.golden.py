@@ -67,4 +67,6 @@ conv_transpose1d("transpose, two inputs a group", (2, 6, 4), (6, 1, 8), True, [1
 conv_transpose1d("transpose, dense", (1, 3, 5), (3, 4, 7), True, stride=3, trim_left=2, trim_right=1)
 conv_transpose1d("transpose, products", (2, 6, 5), (6, 9, 7), True, [14, 8], stride=3, groups=2, trim_left=2, trim_right=1)
 conv1d("conv1d, residual", (2, 5, 11), (5, 5, 3), True, [11, 4], residual=True, dilation=2, pad_left=4)
+conv_transpose1d("transpose, more phases than are summed at a time", (2, 6, 5), (6, 2, 25), True, [61, 20], stride=11, groups=2, trim_left=5, trim_right=3)
+conv_transpose1d("transpose, stride 2", (1, 4, 7), (4, 1, 4), True, stride=2, groups=2, trim_right=2)
 out.save()
