@@ -51,7 +51,10 @@ Tensor decoded(Arena& arena, const Codec& codec, const Tensor& codes, const Tens
   return codec.decode(tape, codec.dequantise(tape, codes, frames), frames)->value;
 }
 
-bool equal(const float* a, const float* b, int64_t n) { return !std::memcmp(a, b, static_cast<size_t>(n) * sizeof(float)); }
+template <class T>
+bool equal(const T* a, const T* b, int64_t n) {
+  return !std::memcmp(a, b, static_cast<size_t>(n) * sizeof(T));
+}
 
 }  // namespace
 
@@ -99,24 +102,37 @@ TEST(codec_decoder_is_causal) {
   }
 }
 
-TEST(codec_stream_gives_the_bits_of_one_call) {
+template <class T>
+static void expect_stream_gives_the_bits_of_one_call(const CodecConfig& config) {
   Arena arena;
-  const Codec codec(small_config(), DType::f32, 2);
-  const int64_t B = 3, T = 41, hop = codec.config().hop();
-  const Tensor codes = random_codes(arena, codec.config(), B, T), whole = decoded(arena, codec, codes);
+  const Codec codec(config, dtype_of<T>(), 2);
+  const int64_t B = 3, frames = 41, hop = codec.config().hop();
+  const Tensor codes = random_codes(arena, codec.config(), B, frames), whole = decoded(arena, codec, codes);
   CodecStream stream(test_context(), codec, B);
   for (uint64_t trial = 0; trial < 6; ++trial) {
     for (int64_t b = 0; b < B; ++b) stream.restart(b);
-    for (int64_t t = 0, piece = 0; t < T; ++piece) {
+    for (int64_t t = 0, piece = 0; t < frames; ++piece) {
       const int64_t n =
-          std::min<int64_t>(T - t, 1 + static_cast<int64_t>(Rng{6, 5}.uniform(trial, piece) * (trial == 0 ? 1 : 9)));
+          std::min<int64_t>(frames - t, 1 + static_cast<int64_t>(Rng{6, 5}.uniform(trial, piece) * (trial == 0 ? 1 : 9)));
       Tape tape(test_context(), arena, Tape::Mode::infer);
       const Tensor wav = stream.feed(tape, portion(arena, codes, t, t + n));
       CHECK(wav.dims[0] == B && wav.dims[1] == n * hop);
-      for (int64_t b = 0; b < B; ++b) CHECK(equal(wav.as<float>() + b * n * hop, whole.as<float>() + (b * T + t) * hop, n * hop));
+      for (int64_t b = 0; b < B; ++b) CHECK(equal(wav.as<T>() + b * n * hop, whole.as<T>() + (b * frames + t) * hop, n * hop));
       t += n;
     }
   }
+}
+
+TEST(codec_stream_gives_the_bits_of_one_call) {
+  expect_stream_gives_the_bits_of_one_call<float>(small_config());
+  expect_stream_gives_the_bits_of_one_call<double>(small_config());
+  CodecConfig wide = small_config();  // of more channels and taps than a convolution sums at a time
+  wide.decoder_channels = 112;
+  expect_stream_gives_the_bits_of_one_call<float>(wide);
+  CodecConfig chain = small_config();  // residual blocks that add to their input in place
+  chain.decoder_channels = 112, chain.res_kernels = {11}, chain.res_dilations = {1, 2};
+  expect_stream_gives_the_bits_of_one_call<float>(chain);
+  expect_stream_gives_the_bits_of_one_call<double>(chain);
 }
 
 TEST(codec_stream_restarts_one_of_its_streams) {

@@ -15,7 +15,7 @@ struct LineConv {
   int64_t x_step;  // from a line [b, c] to the next one
   T* y;
   int64_t y_step;
-  const T* residual = nullptr;       // lines as those of y, which they may be
+  const T* residual = nullptr;       // lines as far apart as those of y, which they may be
   const int32_t* lengths = nullptr;  // [B]: how many t are computed, the rest is 0; null: n
   const HalfSnake<T>* activation = nullptr;
   T* activated = nullptr;  // where to; may be y

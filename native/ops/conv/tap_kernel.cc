@@ -14,13 +14,14 @@ template <class T>
 void plain(const TapProduct<T>& p) {
   for (int64_t m = 0; m < p.M; ++m) {
     T* y = p.y + m * p.ldy;
-    if (!p.accumulate)
-      for (int64_t n = 0; n < p.N; ++n) y[n] = p.bias ? p.bias[m] : T(0);
+    for (int64_t n = 0; n < p.N; ++n) {
+      const T start = p.accumulate ? y[n] : p.bias ? p.bias[m] : T(0);
+      y[n] = p.residual ? start + p.residual[m * p.ldy + n] : start;
+    }
     for (int64_t r = 0; r < p.R; ++r) {
       const T w = p.w[r * p.M + m], *x = p.x + p.offset[r];
       for (int64_t n = 0; n < p.N; ++n) y[n] += w * x[n];
     }
-    for (int64_t n = 0; p.residual && n < p.N; ++n) y[n] += p.residual[m * p.ldy + n];
   }
 }
 

@@ -19,10 +19,10 @@ struct TapProduct {
   int64_t ldy, N;
   const T* bias = nullptr;   // [M]: where the sums start; null: 0
   bool accumulate = false;   // start from y instead
-  const T* residual = nullptr;  // [M, N], rows ldy apart: added at the end
+  const T* residual = nullptr;  // [M, N], rows ldy apart: added; may be y
 };
 
-/** y[m, n] = start + sum_r w[r, m] * x[offset[r] + n] + residual[m, n] */
+/** y[m, n] = start + residual[m, n] + sum_r w[r, m] * x[offset[r] + n] */
 void tap_product(const TapProduct<float>& p);
 void tap_product(const TapProduct<double>& p);
 

@@ -55,7 +55,7 @@ void panel(const TapProduct<float>& p) {
     const float* w = p.w + r * M;
     const int32_t* offset = p.offset + r;
     const bool accumulate = p.accumulate || r > 0;
-    const float* residual = r + depth == p.R ? p.residual : nullptr;
+    const float* residual = r == 0 ? p.residual : nullptr;  // which y may be
     const int64_t whole = p.N / (N * S::lanes) * (N * S::lanes), rest = p.N - whole;
     auto at = [&](int64_t n) { return residual ? residual + n : nullptr; };
     for (int64_t n = 0; n < whole; n += N * S::lanes)

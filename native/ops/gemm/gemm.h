@@ -65,17 +65,19 @@ void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
           const Epilogue<double>& e = {});
 
-/** B[K,N], which operand() makes of a weight, packed once for all passes of a call; without data where they share nothing. `use` tells apart
- *  what is made of one weight. */
+/** What is made of one weight: x · wᵀ and dy · w, with the taps of a convolution before its channels, and x · wᵀ with them behind. */
+enum class Use { forward, backward, taps_last };
+
+/** B[K,N], which operand() makes of a weight, packed once for all passes of a call; without data where they share nothing. */
 template <class T, class Operand>
-Packed<T> shared_pack(const Context& ctx, int64_t K, int64_t N, const T* weight, int use, Operand&& operand) {
+Packed<T> shared_pack(const Context& ctx, int64_t K, int64_t N, const T* weight, Use use, Operand&& operand) {
   if (!ctx.once || !ctx.once->covers(weight)) return {};
   const int64_t size = packed_size<T>(K, N, ctx.bf16);
-  return {ctx.once->get<T>(weight, use, size, [&](T* to) { pack(ctx, K, N, operand(), to); }), K, N, ctx.bf16};
+  return {ctx.once->get<T>(weight, static_cast<int>(use), size, [&](T* to) { pack(ctx, K, N, operand(), to); }), K, N, ctx.bf16};
 }
 /** C[M,N] = A[M,K] · B of a weight. */
 template <class T, class Operand>
-void gemm_weight(const Context& ctx, int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const T* weight, int use, Operand&& operand, T* C,
+void gemm_weight(const Context& ctx, int64_t M, int64_t N, int64_t K, const Matrix<T>& A, const T* weight, Use use, Operand&& operand, T* C,
                  int64_t ldc, const Epilogue<T>& e = {}) {
   const Packed<T> B = shared_pack(ctx, K, N, weight, use, operand);
   B.data ? gemm(ctx, M, A, B, C, ldc, e) : gemm(ctx, M, N, K, A, operand(), C, ldc, e);

@@ -78,7 +78,7 @@ void forward(Call& c) {
   const T* w = c.in[1].as<T>();
   auto taps = [&] { return Matrix<T>{s.k == 1 ? w : repack<T>(c, s, s.k * s.C, false, s.C), s.k * s.C, true}; };
   const Matrix<T> rows = s.k == 1 ? Matrix<T>{c.in[0].as<T>(), s.C} : windows(c, s, c.in[0].as<T>(), s.C, s.left);
-  gemm_weight<T>(c.ctx, s.B * s.T, s.O, s.k * s.C, rows, w, 0, taps, c.out[0].as<T>(), s.O,
+  gemm_weight<T>(c.ctx, s.B * s.T, s.O, s.k * s.C, rows, w, Use::forward, taps, c.out[0].as<T>(), s.O,
                  {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
 }
 
@@ -91,7 +91,7 @@ void backward(Call& c) {
     const Matrix<T> rows = s.k == 1 ? Matrix<T>{dy, s.O} : windows(c, s, dy, s.O, (s.k - 1) * s.dilation - s.left);
     const T* w = c.in[1].as<T>();
     auto taps = [&] { return Matrix<T>{s.k == 1 ? w : repack<T>(c, s, s.C, true, s.O * s.C), s.C}; };
-    gemm_weight<T>(c.ctx, s.B * s.T, s.C, s.k * s.O, rows, w, 1, taps, c.din[0].as<T>(), s.C);
+    gemm_weight<T>(c.ctx, s.B * s.T, s.C, s.k * s.O, rows, w, Use::backward, taps, c.din[0].as<T>(), s.C);
   }
   if (!c.din[1]) return;
   T* dw = c.din[1].as<T>();

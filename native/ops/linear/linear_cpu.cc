@@ -10,7 +10,7 @@ void forward(Call& c) {
   const int64_t O = c.in[1].dim(0), C = c.in[1].dim(1), rows = c.out[0].rows();
   const bool gelu = c.integer("act") == static_cast<int>(Activation::gelu);
   const T* w = c.in[1].as<T>();
-  gemm_weight<T>(c.ctx, rows, O, C, {c.in[0].as<T>(), C}, w, 0, [&] { return Matrix<T>{w, C, true}; }, c.out[0].as<T>(), O,
+  gemm_weight<T>(c.ctx, rows, O, C, {c.in[0].as<T>(), C}, w, Use::forward, [&] { return Matrix<T>{w, C, true}; }, c.out[0].as<T>(), O,
                  {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
 }
 
@@ -19,7 +19,7 @@ void backward(Call& c) {
   const int64_t O = c.in[1].dim(0), C = c.in[1].dim(1), rows = c.out[0].rows();
   const T *dy = output_gradient<T>(c), *w = c.in[1].as<T>();
   if (c.din[0])
-    gemm_weight<T>(c.ctx, rows, C, O, {dy, O}, w, 1, [&] { return Matrix<T>{w, C}; }, c.din[0].as<T>(), C);
+    gemm_weight<T>(c.ctx, rows, C, O, {dy, O}, w, Use::backward, [&] { return Matrix<T>{w, C}; }, c.din[0].as<T>(), C);
   if (c.din[1])
     gemm(c.ctx, O, C, rows, {dy, O, true}, {c.in[0].as<T>(), C}, c.din[1].as<T>(), C, {.accumulate = true});
 }

@@ -86,8 +86,8 @@ class Head {
 
   void select(int64_t k) {
     const T* w = all_w_ + k * V * C;
-    if (products_.logits) w_ = packed(C, V, w, 0, {w, C, true}, memory_);
-    if (products_.row_gradients) back_w_ = packed(V, C, w, 1, {w, C}, back_memory_);
+    if (products_.logits) w_ = packed(C, V, w, Use::forward, {w, C, true}, memory_);
+    if (products_.row_gradients) back_w_ = packed(V, C, w, Use::backward, {w, C}, back_memory_);
     b_ = all_b_ ? all_b_ + k * V : nullptr;
   }
   /** z[n, V] = logits of rows[n, C]. */
@@ -109,7 +109,7 @@ class Head {
 
  private:
   /** For all passes of a call, or in `memory`, which is taken when it is needed first. */
-  Packed<T> packed(int64_t K, int64_t N, const T* w, int use, const Matrix<T>& B, T*& memory) {
+  Packed<T> packed(int64_t K, int64_t N, const T* w, Use use, const Matrix<T>& B, T*& memory) {
     const Packed<T> shared = shared_pack(ctx_, K, N, w, use, [&] { return B; });
     if (shared.data) return shared;
     if (!memory) memory = ctx_.scratch.template alloc<T>(packed_size<T>(K, N, ctx_.bf16));
