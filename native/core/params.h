@@ -55,7 +55,6 @@ class Params {
   /** Elements of each flat buffer, gaps included. */
   int64_t flat_size() const { return flat_size_; }
   void* values() { return values_.data(); }
-  const void* values() const { return values_.p; }
   void* grads() { return need_grads(), grads_.data(); }
   void* exp_avg() { return moments_[0].data(); }
   void* exp_avg_sq() { return moments_[1].data(); }

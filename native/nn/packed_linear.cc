@@ -7,13 +7,10 @@ namespace {
 
 template <class T>
 Tensor packed(Context ctx, Arena& arena, const Tensor& w, int64_t C, int64_t O) {
-  const int64_t size = packed_size<T>(C, O, ctx.bf16);
-  const Matrix<T> B{w.as<T>(), C, true};
+  Tensor memory = new_tensor(arena, dtype_of<T>(), {packed_size<T>(C, O, ctx.bf16)});
   ScratchScope scope(ctx.scratch);
-  const Use use = w.rank == 3 && w.dims[2] > 1 ? Use::taps_last : Use::forward;
-  Packed<T> result = shared_pack(ctx, C, O, w.as<T>(), use, [&] { return B; });
-  if (!result.data) result = pack(ctx, C, O, B, arena.alloc<T>(size));
-  return make_tensor(const_cast<T*>(result.data), dtype_of<T>(), {size});
+  pack(ctx, C, O, {w.as<T>(), C, true}, memory.as<T>());
+  return memory;
 }
 
 template <class T>

@@ -9,7 +9,7 @@ namespace a2s {
 class PackedLinear {
  public:
   PackedLinear() = default;
-  /** w [O, …] is read as [O, C]; its packed copy lies in `arena`, unless it is shared (Context::once), the bias [O] stays where it is. */
+  /** w [O, …] is read as [O, C]; its packed copy lies in `arena`, the bias [O] stays where it is. */
   PackedLinear(Context ctx, Arena& arena, const Tensor& w, const Tensor& bias = {});
 
   /** x [R,C] -> [R,O] */

@@ -5,7 +5,6 @@
 #include <limits>
 #include <mutex>
 
-#include "core/once.h"
 #include "core/side_by_side.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/embedding/embedding.h"
@@ -378,13 +377,12 @@ Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const
   const int64_t P = prompts.text.dim(0);
   std::vector<Generated> results(static_cast<size_t>(parts));
   JointProgress progress(parts, settings);
-  Once once(tts.params().values(), static_cast<size_t>(tts.params().flat_size()) * size_of(tts.dtype()), arena);
   in_lanes(ctx.pool, parts, [&](int64_t i, LaneArenas& arenas) {
     auto& [own, scratch] = arenas;
     const int64_t all = P == 1 ? group : P, begin = all * i / parts, count = all * (i + 1) / parts - begin;
     GenerateSettings s = settings;
     s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };
-    const Context context{ctx.pool, scratch, ctx.device, ctx.bf16, &once};
+    const Context context{ctx.pool, scratch, ctx.device, ctx.bf16};
     Generated& result = results[static_cast<size_t>(i)];
     if (P == 1) {
       result = Generator(context, own, tts, prompts, count, rows_of(ids, begin, count), s).run();

@@ -65,8 +65,8 @@ void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
           const Epilogue<double>& e = {});
 
-/** What is made of one weight: x · wᵀ and dy · w, with the taps of a convolution before its channels, and x · wᵀ with them behind. */
-enum class Use { forward, backward, taps_last };
+/** What is made of one weight: the second operand of x · wᵀ, or of dy · w. */
+enum class Use { forward, backward };
 
 /** B[K,N], which operand() makes of a weight, packed once for all passes of a call; without data where they share nothing. */
 template <class T, class Operand>
