@@ -54,8 +54,8 @@ ResLayer declare_res_layer(Declarer& declare, const CodecConfig& config, const s
 }
 
 Var* activate(Tape& tape, Param* alpha, Var* x, int64_t pad_left) {
-  if (!alpha) return tape.apply(leaky_relu, {x}, {{"slope", 0.01}});
-  return tape.apply(half_snake, {x, tape.view(tape.param(*alpha), {alpha->value.size()})}, {{"slope", 0.01}, {"pad_left", double(pad_left)}});
+  if (!alpha) return tape.apply(leaky_relu, {x}, {{"slope", kLeakySlope}});
+  return tape.apply(half_snake, {x, tape.view(tape.param(*alpha), {alpha->value.size()})}, {{"slope", kLeakySlope}, {"pad_left", double(pad_left)}});
 }
 
 Var* scaled_lengths(Tape& tape, const Tensor& frames, int64_t factor) {

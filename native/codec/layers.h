@@ -58,6 +58,8 @@ struct ResLayer {
 
 ResLayer declare_res_layer(Declarer& declare, const CodecConfig& config, const std::string& stem, int64_t C, bool snake);
 
+constexpr double kLeakySlope = 0.01;  // of the codec's leaky halves below 0
+
 /** half_snake with these frequencies, after so many zeros; leaky ReLU without frequencies, and without zeros. */
 Var* activate(Tape& tape, Param* alpha, Var* x, int64_t pad_left = 0);
 

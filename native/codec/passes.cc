@@ -101,7 +101,7 @@ Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& cod
   };
   CodecStream first(pass.ctx, codec, 1);
   share_items(pass, counts, [&](const Context& ctx, auto&& items) {
-    CodecStream stream(first);
+    CodecStream stream(first, 1);
     items([&](int64_t b) { decode_item(stream, ctx, b); });
   });
   return wav;

@@ -47,7 +47,7 @@ class StreamPass {
     return {arena_.alloc<T>(streams() * C * step) + before, C, n, step};
   }
 
-  static HalfSnake<T> snake(const Param* alpha) { return {alpha->value.as<T>(), alpha->value.size(), T(0.01)}; }
+  static HalfSnake<T> snake(const Param* alpha) { return {alpha->value.as<T>(), alpha->value.size(), static_cast<T>(kLeakySlope)}; }
 
   void activate(const Param* alpha, const Lines& x, const Lines& y) {
     const HalfSnake<T> f = snake(alpha);
@@ -153,24 +153,6 @@ class StreamPass {
   const Decoder::Layers& layers_;
 };
 
-template <class F>
-void CodecStream::each_layer(F&& f) {
-  auto layer = [&](const NormConv& c, int64_t channels, int64_t context, bool transposed) {
-    const size_t at = static_cast<size_t>(c.index);
-    if (layers_.size() <= at) layers_.resize(at + 1);
-    f(c, layers_[at], channels, context, transposed);
-  };
-  auto plain = [&](const NormConv& c) { layer(c, c.v->value.dims[1], c.context(), false); };
-  const Decoder::Layers& layers = codec_.decoder().layers();
-  plain(layers.pre_conv);
-  for (const Decoder::Stage& s : layers.stages) {
-    layer(s.up, s.up.v->value.dims[0], 1, true);
-    for (const auto& chain : s.res_layer.chains)
-      for (const ResBlock& b : chain) plain(b.input_conv), plain(b.skip_conv);
-  }
-  plain(layers.post_conv);
-}
-
 namespace {
 
 template <class T>
@@ -186,17 +168,28 @@ void fold(Context ctx, const NormConv& c, bool transposed, const Tensor& to) {
 
 CodecStream::CodecStream(Context ctx, const Codec& codec, int64_t streams) : codec_(codec), streams_(streams) {
   if (streams < 1) fail_config("codec stream: streams: expected at least 1, got " + std::to_string(streams));
-  each_layer([&](const NormConv& c, Layer& layer, int64_t channels, int64_t context, bool transposed) {
+  auto add = [&](const NormConv& c, int64_t channels, int64_t context, bool transposed) {
     const Tensor& v = c.v->value;
-    layer = {new_tensor(arena_, v.dtype, v.shape()), new_tensor(arena_, v.dtype, {streams, channels, context})};
-    fill_zero(layer.context);
-    v.dtype == DType::f32 ? fold<float>(ctx, c, transposed, layer.weight) : fold<double>(ctx, c, transposed, layer.weight);
-  });
+    const size_t at = static_cast<size_t>(c.index);
+    if (layers_.size() <= at) layers_.resize(at + 1);
+    layers_[at] = {new_tensor(arena_, v.dtype, v.shape()), new_tensor(arena_, v.dtype, {streams, channels, context})};
+    fill_zero(layers_[at].context);
+    v.dtype == DType::f32 ? fold<float>(ctx, c, transposed, layers_[at].weight) : fold<double>(ctx, c, transposed, layers_[at].weight);
+  };
+  auto plain = [&](const NormConv& c) { add(c, c.v->value.dims[1], c.context(), false); };
+  const Decoder::Layers& layers = codec.decoder().layers();
+  plain(layers.pre_conv);
+  for (const Decoder::Stage& s : layers.stages) {
+    add(s.up, s.up.v->value.dims[0], 1, true);
+    for (const auto& chain : s.res_layer.chains)
+      for (const ResBlock& b : chain) plain(b.input_conv), plain(b.skip_conv);
+  }
+  plain(layers.post_conv);
 }
 
-CodecStream::CodecStream(const CodecStream& like) : codec_(like.codec_), streams_(1), layers_(like.layers_) {
+CodecStream::CodecStream(const CodecStream& like, int64_t streams) : codec_(like.codec_), streams_(streams), layers_(like.layers_) {
   for (Layer& layer : layers_) {
-    layer.context = new_tensor(arena_, layer.context.dtype, {1, layer.context.dims[1], layer.context.dims[2]});
+    layer.context = new_tensor(arena_, layer.context.dtype, {streams, layer.context.dims[1], layer.context.dims[2]});
     fill_zero(layer.context);
   }
 }

@@ -13,8 +13,8 @@ class CodecStream {
   /** `streams` decodings side by side, each before its first frame. Weights are folded here: later changes of the codec's
    *  parameters do not reach the stream. The codec must outlive it. */
   CodecStream(Context ctx, const Codec& codec, int64_t streams);
-  /** One more decoding with the weights of `like`, which must outlive it. */
-  explicit CodecStream(const CodecStream& like);
+  /** The same with the weights of `like`, which must outlive it. */
+  CodecStream(const CodecStream& like, int64_t streams);
 
   int64_t streams() const { return streams_; }
   /** Bytes of weights and state. */
@@ -36,10 +36,6 @@ class CodecStream {
   struct Layer {
     Tensor weight, context;
   };
-  /** Calls f(conv, its layer, channels of its input, frames of context, whether it is transposed). */
-  template <class F>
-  void each_layer(F&& f);
-
   const Codec& codec_;
   int64_t streams_;
   Arena arena_;

@@ -34,12 +34,13 @@ void conv_lines(const Context& ctx, const LineConv<T>& p) {
     const int64_t w = std::clamp<int64_t>((p.lengths ? p.lengths[b] : p.n) - k.w0, 0, k.w);
     for (int64_t i = part * panels.count / parts; i < (part + 1) * panels.count / parts; ++i) {
       const int64_t first = panels.begin(i), M = panels.height(i), line = b * p.O + first;
-      TapProduct<T> product{p.filters + first * R, M,       p.x + b * p.C * p.x_step + k.w0,        offset, R,
-                            p.y + line * p.y_step + k.w0, p.y_step, w, p.bias ? p.bias + first : nullptr};
+      const T* x = p.x + b * p.C * p.x_step + k.w0;
+      T* to = p.y + line * p.y_step + k.w0;
+      TapProduct<T> product{p.filters + first * R, M, x, offset, R, to, p.y_step, w, p.bias ? p.bias + first : nullptr};
       if (p.residual) product.residual = p.residual + line * p.y_step + k.w0;
       if (w > 0) tap_product(product);
       for (int64_t m = 0; m < M; ++m) {
-        T* y = product.y + m * p.y_step;
+        T* y = to + m * p.y_step;
         std::fill(y + w, y + k.w, T(0));
         if (p.activation) p.activation->line(first + m, y, p.activated + (line + m) * p.activated_step + k.w0, k.w);
       }
