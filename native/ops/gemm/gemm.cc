@@ -170,7 +170,7 @@ struct Portion {
 template <class T, class P>
 void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion<P>& of, P* memory) {
   const int64_t width = kernels<T>().columns;
-  const int64_t grain = std::max<int64_t>(1, (1 << 18) / (width * std::max<int64_t>(1, of.to - of.from)));
+  const int64_t grain = std::max<int64_t>(1, (1 << 15) / (width * std::max<int64_t>(1, of.to - of.from)));
   pool.ranges(of.end - of.begin, grain, [&](int64_t first, int64_t last) {
     for (int64_t k0 = of.from; k0 < of.to; k0 += kBlock)
       for (int64_t p = of.begin + first; p < of.begin + last; ++p)

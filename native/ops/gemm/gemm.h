@@ -73,7 +73,7 @@ template <class T, class Operand>
 Packed<T> shared_pack(const Context& ctx, int64_t K, int64_t N, const T* weight, Use use, Operand&& operand) {
   if (!ctx.once || !ctx.once->covers(weight)) return {};
   const int64_t size = packed_size<T>(K, N, ctx.bf16);
-  return {ctx.once->get<T>(weight, static_cast<int>(use), size, [&](T* to) { pack(ctx, K, N, operand(), to); }), K, N, ctx.bf16};
+  return {ctx.once->get<T>(ctx.pool, weight, static_cast<int>(use), size, [&](T* to) { pack(ctx, K, N, operand(), to); }), K, N, ctx.bf16};
 }
 /** C[M,N] = A[M,K] · B of a weight. */
 template <class T, class Operand>
