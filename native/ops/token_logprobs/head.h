@@ -79,6 +79,7 @@ class Head {
   Head(const Call& c, int w_arg, int b_arg, int64_t K, Products products)
       : V(c.in[w_arg].dim(0) / K),
         C(c.in[w_arg].dim(1)),
+        ld(((V + 15) / 16 | 1) * 16),
         ctx_(c.ctx),
         all_w_(c.in[w_arg].as<T>()),
         all_b_(c.in[b_arg] ? c.in[b_arg].as<T>() : nullptr),
@@ -90,22 +91,23 @@ class Head {
     if (products_.row_gradients) back_w_ = packed(V, C, w, Use::backward, {w, C}, back_memory_);
     b_ = all_b_ ? all_b_ + k * V : nullptr;
   }
-  /** z[n, V] = logits of rows[n, C]. */
-  void logits(const T* rows, int64_t n, T* z) const { gemm(ctx_, n, {rows, C}, w_, z, V, {.bias = b_}); }
+  /** z[n, V] = logits of rows[n, C]; rows of z are `ld` apart, as everywhere here. */
+  void logits(const T* rows, int64_t n, T* z) const { gemm(ctx_, n, {rows, C}, w_, z, ld, {.bias = b_}); }
   /** drows[n, C] = or += what dz[n, V], a gradient of logits, gives to the rows. */
   void row_gradient(const T* dz, int64_t n, T* drows, bool add) const {
-    gemm(ctx_, n, {dz, V}, back_w_, drows, C, {.accumulate = add});
+    gemm(ctx_, n, {dz, ld}, back_w_, drows, C, {.accumulate = add});
   }
   /** dw[V, C] += dzᵀ rows and db[V] += the sum of dz[n, V]; null: not wanted. */
   void weight_gradient(const T* dz, int64_t n, const Packed<T>& rows, T* dw, T* db) const {
     if (!dw && !db) return;
     ctx_.pool.ranges(V, kGradientIds, [&](int64_t begin, int64_t end) {
-      if (dw) gemm(ctx_, end - begin, {dz + begin, V, true}, rows, dw + begin * C, C, {.accumulate = true});
-      if (db) add_rows(dz + begin, V, n, end - begin, db + begin);
+      if (dw) gemm(ctx_, end - begin, {dz + begin, ld, true}, rows, dw + begin * C, C, {.accumulate = true});
+      if (db) add_rows(dz + begin, ld, n, end - begin, db + begin);
     });
   }
 
   const int64_t V, C;
+  const int64_t ld;  // from one row of logits to the next: an odd number of lines of the cache, which rows then share evenly
 
  private:
   /** For all passes of a call, or in `memory`, which is taken when it is needed first. */

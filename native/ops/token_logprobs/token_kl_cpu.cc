@@ -54,27 +54,27 @@ struct Problem {
         list(c, c.in[x].dim(0), c.in[x].dim(1), c.in[lengths].as<int32_t>(), [](int64_t, int64_t) { return true; }),
         rows(list.gather(c, c.in[x].as<T>(), C)),
         ref_rows(list.gather(c, c.in[x_ref].as<T>(), C)),
-        z(c.scratch<T>(kHeadRows * head.V)),
-        r(c.scratch<T>(kHeadRows * head.V)) {}
+        z(c.scratch<T>(kHeadRows * head.ld)),
+        r(c.scratch<T>(kHeadRows * head.ld)) {}
 
   /** For each head and block: row(z, r, token, tile) in parallel, tile(begin, n, k, z) after the last row of a tile, then
    *  block(begin, n, k). */
   template <class Row, class Tile, class Block>
   void each(Row&& row, Tile&& tile, Block&& block) {
-    const int64_t V = head.V;
+    const int64_t V = head.V, ld = head.ld;
     for (int64_t k = 0; k < K; ++k) {
       head.select(k), ref.select(k);
       for (int64_t begin = 0; begin < list.count; begin += kHeadRows) {
         const int64_t n = std::min(kHeadRows, list.count - begin);
         c.ctx.pool.ranges(n, kTileRows, [&](int64_t first, int64_t last) {
-          head.logits(rows + (begin + first) * C, last - first, z + first * V);
-          ref.logits(ref_rows + (begin + first) * C, last - first, r + first * V);
+          head.logits(rows + (begin + first) * C, last - first, z + first * ld);
+          ref.logits(ref_rows + (begin + first) * C, last - first, r + first * ld);
           for (int64_t i = first; i < last; ++i) {
-            scale_logits(z + i * V, V, rule);
-            scale_logits(r + i * V, V, rule);
-            row(z + i * V, r + i * V, list.token(begin + i, k, K), first / kTileRows);
+            scale_logits(z + i * ld, V, rule);
+            scale_logits(r + i * ld, V, rule);
+            row(z + i * ld, r + i * ld, list.token(begin + i, k, K), first / kTileRows);
           }
-          tile(begin + first, last - first, k, z + first * V);
+          tile(begin + first, last - first, k, z + first * ld);
         });
         block(begin, n, k);
       }

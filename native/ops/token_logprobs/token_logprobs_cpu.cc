@@ -65,7 +65,7 @@ struct Problem {
                return false;
              }),
         rows(list.gather(c, c.in[x].as<T>(), C)),
-        z(c.scratch<T>(kHeadRows * head.V)) {
+        z(c.scratch<T>(kHeadRows * head.ld)) {
     // The head is linear: mixing its rows with those without conditioning mixes the logits.
     if (guidance != 1)
       for (int64_t i = 0; i < list.count; ++i)
@@ -80,7 +80,7 @@ struct Problem {
       head.select(k);
       for (int64_t begin = 0; begin < list.count; begin += kHeadRows) {
         const int64_t n = std::min(kHeadRows, list.count - begin);
-        c.ctx.pool.ranges(n, kTileRows, [&](int64_t first, int64_t last) { tile(begin + first, last - first, k, z + first * head.V); });
+        c.ctx.pool.ranges(n, kTileRows, [&](int64_t first, int64_t last) { tile(begin + first, last - first, k, z + first * head.ld); });
         block(begin, n, k);
       }
     }
@@ -99,7 +99,7 @@ void forward(Call& c) {
   p.each(
       [&](int64_t begin, int64_t n, int64_t k, T* z) {
         p.head.logits(p.rows + begin * p.C, n, z);
-        for (int64_t i = 0; i < n; ++i, z += V) {
+        for (int64_t i = 0; i < n; ++i, z += p.head.ld) {
           const int64_t token = p.list.token(begin + i, k, p.K);
           if (target[token] < 0) continue;
           T* kept = scaled ? scaled + token * V : z;
@@ -133,7 +133,7 @@ void backward(Call& c) {
       [&](int64_t begin, int64_t n, int64_t k, T* tile) {
         for (int64_t i = 0; i < n; ++i) {
           const int64_t token = p.list.token(begin + i, k, p.K);
-          T* dz = tile + i * V;
+          T* dz = tile + i * p.head.ld;
           if (!active(token)) {
             std::fill_n(dz, V, T(0));
             continue;
