@@ -17,6 +17,8 @@ A2S_INLINE void move_sum(T* __restrict from, T* __restrict to, int64_t n) {
 A2S_CLONES void move_gradients(float* from, float* to, int64_t n) { move_sum(from, to, n); }
 void move_gradients(double* from, double* to, int64_t n) { move_sum(from, to, n); }
 
+constexpr int64_t kMoved = 1 << 16;  // gradients a task
+
 /** Whose turn it is to add its gradients. */
 class Turns {
  public:
@@ -75,8 +77,10 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
       }
       const bool added = turns.in_turn(ctx.pool, i, [&] {
         if (i == 0) return;
-        if (f32) move_gradients(static_cast<float*>(grads), static_cast<float*>(params.grads()), params.flat_size());
-        else move_gradients(static_cast<double*>(grads), static_cast<double*>(params.grads()), params.flat_size());
+        ctx.pool.ranges(params.flat_size(), kMoved, [&](int64_t begin, int64_t end) {
+          if (f32) move_gradients(static_cast<float*>(grads) + begin, static_cast<float*>(params.grads()) + begin, end - begin);
+          else move_gradients(static_cast<double*>(grads) + begin, static_cast<double*>(params.grads()) + begin, end - begin);
+        });
       });
       if (!added) return;
     }
