@@ -364,7 +364,7 @@ class JointProgress {
 /** Every thread then reads all weights for itself, in each step: they have to come from a cache, or to serve many rows. */
 bool pays_apart(const Tts& tts, int64_t prompts, int64_t group, int64_t threads) {
   constexpr int64_t kCachedBytes = 48 << 20, kManyRows = 48;
-  constexpr int64_t kNearBytes = 32 << 20, kFewRows = 4;  // for the few rows of one prompt
+  constexpr int64_t kNearBytes = 16 << 20, kFewRows = 4;  // for the few rows of one prompt
   const int64_t bytes = tts.params().flat_size() * static_cast<int64_t>(tts.bf16() ? sizeof(uint16_t) : size_of(tts.dtype()));
   if (prompts == 1) return bytes <= kNearBytes && group >= kFewRows * threads;
   return prompts >= threads && (bytes <= kCachedBytes || prompts / threads * group >= kManyRows);
