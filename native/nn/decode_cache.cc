@@ -1,5 +1,7 @@
 #include "nn/decode_cache.h"
 
+#include <algorithm>
+
 #include "ops/attention/attention.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/embedding/embedding.h"
@@ -11,6 +13,11 @@ namespace {
 /** Bytes from the start of t to its row i (axis 0). */
 char* row_of(const Tensor& t, int64_t i) {
   return static_cast<char*>(t.data) + i * (t.bytes() / t.dims[0]);
+}
+
+/** Row `to` of one tensor becomes row `from` of another, where there are any. */
+void copy_row(const Tensor& source, int64_t from, const Tensor& target, int64_t to) {
+  if (target) std::memcpy(row_of(target, to), row_of(source, from), target.bytes() / target.dims[0]);
 }
 
 /** Keys or values x of step t, all heads, to their places in row `row` of kept [rows, H, steps, D]. */
@@ -41,23 +48,32 @@ void fill_window(T* window, const T* x, int64_t length, int64_t channels, int64_
 
 }  // namespace
 
-DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Context ctx, Arena& arena, int64_t rows, int64_t steps)
-    : stack_(stack), dtype_(dtype), rows_(rows), steps_(steps) {
+DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Context ctx, Arena& arena, int64_t rows, int64_t steps, int64_t prefixes,
+                         int64_t prefix_steps)
+    : stack_(stack), dtype_(dtype), rows_(rows), steps_(steps), prefixes_(prefixes) {
   if (!stack.config().causal) fail_config("decode_cache: stack: expected a causal transformer, got a non-causal one");
-  stack.check_length(steps);
-  for (int64_t i = 0; i < stack.config().layers; ++i) layers_.push_back(make_layer(stack.layer(i), ctx, arena));
+  stack.check_length(prefix_steps + steps);
+  for (int64_t i = 0; i < stack.config().layers; ++i) layers_.push_back(make_layer(stack.layer(i), ctx, arena, prefix_steps));
   used_ = new_tensor(arena, DType::i32, {rows});
+  if (prefixes) prefix_of_ = new_tensor(arena, DType::i32, {rows}), prefix_used_ = new_tensor(arena, DType::i32, {prefixes});
   clear();
 }
 
-DecodeCache::Layer DecodeCache::make_layer(const Transformer::Layer& w, Context ctx, Arena& arena) const {
+DecodeCache::Kept DecodeCache::room(Arena& arena, int64_t rows, int64_t steps) const {
   const TransformerConfig& c = stack_.config();
-  Layer l;
-  for (Tensor* kept : {&l.k, &l.v}) *kept = new_tensor(arena, dtype_, {rows_, c.heads, steps_, c.d_model / c.heads});
+  Kept kept;
+  for (Tensor* t : {&kept.k, &kept.v}) *t = new_tensor(arena, dtype_, {rows, c.heads, steps, c.d_model / c.heads});
   if (c.kernel > 1) {
-    l.in = new_tensor(arena, dtype_, {rows_, c.d_model, c.kernel});
-    l.hidden = new_tensor(arena, dtype_, {rows_, c.d_ffn, c.kernel});
+    kept.in = new_tensor(arena, dtype_, {rows, c.d_model, c.kernel});
+    kept.hidden = new_tensor(arena, dtype_, {rows, c.d_ffn, c.kernel});
   }
+  return kept;
+}
+
+DecodeCache::Layer DecodeCache::make_layer(const Transformer::Layer& w, Context ctx, Arena& arena, int64_t prefix_steps) const {
+  Layer l;
+  l.own = room(arena, rows_, std::max<int64_t>(1, steps_));
+  if (prefixes_) l.prefix = room(arena, prefixes_, prefix_steps);
   auto packed = [&](const Param* p) { return PackedLinear(ctx, arena, p->value); };
   l.qkv = packed(w.qkv), l.o = packed(w.o);
   if (w.q) l.cross_q = packed(w.q), l.cross_o = packed(w.cross_o);
@@ -68,44 +84,51 @@ DecodeCache::Layer DecodeCache::make_layer(const Transformer::Layer& w, Context 
 void DecodeCache::clear() {
   fill_zero(used_);
   for (Layer& l : layers_)
-    if (l.in) fill_zero(l.in), fill_zero(l.hidden);
+    if (l.own.in) fill_zero(l.own.in), fill_zero(l.own.hidden);
 }
 
-void DecodeCache::load(int64_t row, std::span<const LayerTrace> layers, int64_t item, int64_t length) {
+void DecodeCache::load(int64_t prefix, std::span<const LayerTrace> layers, int64_t item, int64_t length) {
   const TransformerConfig& c = stack_.config();
   const size_t width = static_cast<size_t>(c.d_model) * size_of(dtype_);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    Layer& l = layers_[i];
+    const auto& [k, v, in, hidden] = layers_[i].prefix;
     const char* qkv = row_of(layers[i].qkv->value, item);
     for (int64_t t = 0; t < length; ++t, qkv += 3 * width) {
-      keep(l.k, row, t, qkv + width);
-      keep(l.v, row, t, qkv + 2 * width);
+      keep(k, prefix, t, qkv + width);
+      keep(v, prefix, t, qkv + 2 * width);
     }
     auto fill = [&](const Tensor& window, const Tensor& x) {
       if (!window) return;
-      char *w = row_of(window, row), *from = row_of(x, item);
+      char *w = row_of(window, prefix), *from = row_of(x, item);
       if (dtype_ == DType::f32) fill_window((float*)w, (const float*)from, length, window.dims[1], c.kernel);
       else fill_window((double*)w, (const double*)from, length, window.dims[1], c.kernel);
     };
-    fill(l.in, layers[i].ff_in->value);
-    fill(l.hidden, layers[i].ff_hidden->value);
+    fill(in, layers[i].ff_in->value);
+    fill(hidden, layers[i].ff_hidden->value);
   }
-  used_.as<int32_t>()[row] = static_cast<int32_t>(length);
+  prefix_used_.as<int32_t>()[prefix] = static_cast<int32_t>(length);
+}
+
+void DecodeCache::begin(int64_t row, int64_t prefix) {
+  for (Layer& l : layers_) {
+    copy_row(l.prefix.in, prefix, l.own.in, row);
+    copy_row(l.prefix.hidden, prefix, l.own.hidden, row);
+  }
+  used_.as<int32_t>()[row] = 0;
+  prefix_of_.as<int32_t>()[row] = static_cast<int32_t>(prefix);
 }
 
 void DecodeCache::copy(int64_t from, int64_t to) {
   const int64_t heads = stack_.config().heads;
-  auto copy_row = [&](const Tensor& t, int64_t parts, size_t filled) {
-    const size_t part = t.bytes() / static_cast<size_t>(rows_ * parts);
-    for (int64_t i = 0; i < parts; ++i) std::memcpy(row_of(t, to) + i * part, row_of(t, from) + i * part, filled);
-  };
   const size_t filled = static_cast<size_t>(used(from) * stack_.config().d_model / heads) * size_of(dtype_);
   for (Layer& l : layers_) {
-    for (const Tensor& kept : {l.k, l.v}) copy_row(kept, heads, filled);
-    for (const Tensor& window : {l.in, l.hidden})
-      if (window) copy_row(window, 1, window.bytes() / rows_);
+    for (const Tensor& kept : {l.own.k, l.own.v}) {
+      const size_t head = kept.bytes() / static_cast<size_t>(rows_ * heads);
+      for (int64_t h = 0; h < heads; ++h) std::memcpy(row_of(kept, to) + h * head, row_of(kept, from) + h * head, filled);
+    }
+    for (const Tensor& window : {l.own.in, l.own.hidden}) copy_row(window, from, window, to);
   }
-  used_.as<int32_t>()[to] = used_.as<int32_t>()[from];
+  for (const Tensor& each : {used_, prefix_of_}) copy_row(each, from, each, to);
 }
 
 Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
@@ -115,15 +138,18 @@ Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
   Var* qkv = l.qkv.apply(tape, h);
   const int64_t R = x->value.dim(0), C = x->value.dim(1);
   const size_t width = static_cast<size_t>(C) * size_of(dtype_);
-  Tensor q = tape.alloc(dtype_, {R, l.k.dims[1], l.k.dims[3]});
+  Tensor q = tape.alloc(dtype_, {R, l.own.k.dims[1], l.own.k.dims[3]});
   for (int64_t r = 0; r < R; ++r) {
     const char* from = row_of(qkv->value, r);
     std::memcpy(row_of(q, r), from, width);
-    keep(l.k, r, used(r) - 1, from + width);
-    keep(l.v, r, used(r) - 1, from + 2 * width);
+    keep(l.own.k, r, used(r) - 1, from + width);
+    keep(l.own.v, r, used(r) - 1, from + 2 * width);
   }
-  Var* y = tape.apply(decode_attention, {tape.constant(q), tape.constant(rows_of(l.k, 0, R)), tape.constant(rows_of(l.v, 0, R)),
-                                         tape.constant(rows_of(used_, 0, R))});
+  auto prefix = [&](const Tensor& t) { return prefixes_ ? tape.constant(t) : nullptr; };
+  Var* y = tape.apply(decode_attention,
+                      {tape.constant(q), tape.constant(rows_of(l.own.k, 0, R)), tape.constant(rows_of(l.own.v, 0, R)),
+                       tape.constant(rows_of(used_, 0, R)), prefix(l.prefix.k), prefix(l.prefix.v), prefix(prefix_used_),
+                       prefixes_ ? tape.constant(rows_of(prefix_of_, 0, R)) : nullptr});
   return tape.apply(add, {x, l.o.apply(tape, tape.view(y, {R, C}))});
 }
 
@@ -176,8 +202,8 @@ Var* DecodeCache::windowed(Tape& tape, const Tensor& window, Var* x) {
 Var* DecodeCache::feed_forward(Tape& tape, int64_t index, Var* x) {
   Layer& l = layers_[static_cast<size_t>(index)];
   Var* h = tape.apply(layer_norm, {x, tape.param(*stack_.layer(index).norm_ff)});
-  h = l.proj.apply(tape, windowed(tape, l.in, h), true);
-  return tape.apply(add, {x, l.out.apply(tape, windowed(tape, l.hidden, h))});
+  h = l.proj.apply(tape, windowed(tape, l.own.in, h), true);
+  return tape.apply(add, {x, l.out.apply(tape, windowed(tape, l.own.hidden, h))});
 }
 
 Var* DecodeCache::step(Tape& tape, Var* x, const CrossStep* cross) {
@@ -187,7 +213,7 @@ Var* DecodeCache::step(Tape& tape, Var* x, const CrossStep* cross) {
     int32_t& used = used_.as<int32_t>()[r];
     if (used >= steps_)
       fail_shape("decode_cache: steps: expected at most " + std::to_string(steps_) + ", got one more");
-    positions.as<int32_t>()[r] = used++;
+    positions.as<int32_t>()[r] = used++ + (prefixes_ ? prefix_used_.as<int32_t>()[prefix_of_.as<int32_t>()[r]] : 0);
   }
   x = tape.apply(add, {x, tape.apply(embedding, {tape.constant(positions), tape.param(stack_.positions())})});
   for (int64_t i = 0; i < stack_.config().layers; ++i) {

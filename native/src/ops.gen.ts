@@ -471,9 +471,9 @@ export const attentionScores: Op<
 > = op('attention_scores');
 
 /**
- * Attention of one new row of each sample to the keys and values cached so far.
+ * Attention of one new row of each sample to the keys and values cached so far: those of a prefix that several samples may share, then its own.
  *
- * `y[r,h] = sum_{j < used[r]} softmax_j(q[r,h] . k[r,j,h] / sqrt(D)) v[r,j,h]`
+ * `y[r,h] = sum_j softmax_j(q[r,h] . k[r,h,j] / sqrt(D)) v[r,h,j],  j over the prefix's steps and the used[r] own ones`
  *
  * @see Vaswani et al., arXiv 1706.03762
  */
@@ -487,6 +487,14 @@ export const decodeAttention: ForwardOp<
     v: Tensor;
     /** `[R]` valid cache rows; i32 */
     used: Tensor;
+    /** `[S, H, Tp, D]` keys of the prefixes; no gradient */
+    prefixK?: Tensor | undefined;
+    /** `[S, H, Tp, D]` their values; no gradient */
+    prefixV?: Tensor | undefined;
+    /** `[S]` valid rows of each; i32 */
+    prefixUsed?: Tensor | undefined;
+    /** `[R]` the prefix of each sample; i32 */
+    prefixOf?: Tensor | undefined;
   },
   Record<never, never>,
   {

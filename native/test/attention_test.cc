@@ -141,6 +141,35 @@ TEST(attention_decodes_what_it_trains) {
   }
 }
 
+TEST(attention_of_a_shared_prefix_is_that_of_copies_of_it) {
+  constexpr int64_t R = 5, S = 2, H = 3, Tp = 9, Tmax = 7;
+  const int prefix_used[S] = {9, 4}, prefix_of[R] = {1, 0, 1, 1, 0}, used[R] = {7, 0, 3, 1, 5};
+  for (int64_t D : {6, 32})
+    for (DType dtype : {DType::f32, DType::f64}) {
+      Arena arena;
+      const size_t row = static_cast<size_t>(D) * size_of(dtype);
+      Tensor q = random(arena, dtype, {R, H, D}, 1), own[2], prefix[2], whole[2];
+      for (int i : {0, 1}) {
+        own[i] = random(arena, dtype, {R, H, Tmax, D}, 2 + i), prefix[i] = random(arena, dtype, {S, H, Tp, D}, 4 + i);
+        whole[i] = random(arena, dtype, {R, H, Tp + Tmax, D}, 6 + i);
+        for (int64_t r = 0; r < R; ++r)
+          for (int64_t h = 0; h < H; ++h) {
+            char* to = static_cast<char*>(whole[i].data) + (r * H + h) * (Tp + Tmax) * row;
+            const size_t before = static_cast<size_t>(prefix_used[prefix_of[r]]) * row;
+            std::memcpy(to, static_cast<char*>(prefix[i].data) + (prefix_of[r] * H + h) * Tp * row, before);
+            std::memcpy(to + before, static_cast<char*>(own[i].data) + (r * H + h) * Tmax * row, used[r] * row);
+          }
+      }
+      Call shared(decode_attention, test_context()), copied(decode_attention, test_context());
+      shared.in[0] = q, shared.in[1] = own[0], shared.in[2] = own[1], shared.in[4] = prefix[0], shared.in[5] = prefix[1];
+      shared.in[3] = ints(arena, {used[0], used[1], used[2], used[3], used[4]});
+      shared.in[6] = ints(arena, {prefix_used[0], prefix_used[1]}), shared.in[7] = ints(arena, {1, 0, 1, 1, 0});
+      copied.in[0] = q, copied.in[1] = whole[0], copied.in[2] = whole[1], copied.in[3] = ints(arena, {11, 9, 7, 5, 14});
+      apply(shared, arena), apply(copied, arena);
+      CHECK(std::memcmp(shared.out[0].data, copied.out[0].data, shared.out[0].bytes()) == 0);
+    }
+}
+
 TEST(attention_of_long_rows_with_large_scores_is_stable) {
   // Scores up to about +-300: far beyond what exp can take without the row's maximum.
   constexpr int64_t T = 1500, E = 16;

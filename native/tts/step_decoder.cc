@@ -147,8 +147,8 @@ class CachedDecoder : public StepDecoder {
  public:
   CachedDecoder(Generation& g, Context ctx, Arena& arena, int64_t steps, std::atomic<bool>* cancel)
       : g_(g),
-        cache_(g.tts.decoder(), g.tts.dtype(), ctx, arena, static_cast<int64_t>(g.running.size()) * g.width(),
-               steps + (g.tts.config().has_prefix() ? g.context.dim(1) : 0)) {
+        cache_(g.tts.decoder(), g.tts.dtype(), ctx, arena, static_cast<int64_t>(g.running.size()) * g.width(), steps - 1,
+               g.prompts() * g.width(), 1 + (g.tts.config().has_prefix() ? g.context.dim(1) : 0)) {
     const TtsConfig& c = g.tts.config();
     const int64_t P = g.prompts(), B = static_cast<int64_t>(g.running.size());
     for (int64_t i = 0; i < c.decoder_layers; ++i) {
@@ -218,17 +218,19 @@ class CachedDecoder : public StepDecoder {
     }
   };
 
-  /** Runs each prompt's prefix and BOS, with its twin, and hands keys and values to the samples. */
+  /** Runs each prompt's prefix and BOS, with its twin; the prompt's samples share their keys and values. */
   void prefill(Tape& tape) {
     const int64_t P = g_.prompts(), w = g_.width(), G = g_.group;
     const Encoded prompts{tape.constant(g_.text), tape.constant(g_.text_lengths), tape.constant(g_.context), tape.constant(g_.context_lengths)};
     const AudioRows bos = audio_rows(g_.tts.config(), {}, constant_ints(P * w, 0, tape.arena()), tape.arena());
     const Decoded d = g_.tts.decode(tape, prompts, bos, {.group = w, .unconditional = twin_flags(g_, P, tape.arena())});
     for (size_t i = 0; i < kv_.size(); ++i) std::memcpy(kv_[i].data, d.layers[i].cross_kv->value.data, kv_[i].bytes());
+    for (int64_t item = 0; item < P * w; ++item)
+      cache_.load(item, d.layers, item, (d.start ? d.start->value.as<int32_t>()[item] : 0) + 1);
     const size_t width = first_.bytes() / static_cast<size_t>(first_.dim(0));
     for (int64_t row = 0; row < P * G * w; ++row) {
       const int64_t item = row / (G * w) * w + row % w;
-      cache_.load(row, d.layers, item, (d.start ? d.start->value.as<int32_t>()[item] : 0) + 1);
+      cache_.begin(row, item);
       std::memcpy(static_cast<char*>(first_.data) + row * width, static_cast<char*>(d.hidden->value.data) + item * width, width);
     }
     if (g_.prior)

@@ -300,11 +300,16 @@ def attention_scores(i, a):
 
 @peer
 def decode_attention(i, a):
-    longest = int(i.used.max())
-    mask = within(i.used, longest)[:, None, None]
+    # A cache for scaled_dot_product_attention holds a copy of the prefix for each sample.
+    keys, values, valid = i.k, i.v, within(i.used, i.k.shape[2])
+    if i.prefix_k is not None:
+        keys, values = (torch.cat((prefix[i.prefix_of], own), 2) for prefix, own in ((i.prefix_k, keys), (i.prefix_v, values)))
+        valid = torch.cat((within(i.prefix_used, i.prefix_k.shape[2])[i.prefix_of], valid), 1)
+    longest = int(valid.any(0).nonzero().max()) + 1
+    mask = valid[:, None, None, :longest]
 
     def run():
-        k, v = i.k[:, :, :longest], i.v[:, :, :longest]
+        k, v = keys[:, :, :longest], values[:, :, :longest]
         return F.scaled_dot_product_attention(i.q[:, :, None], k, v, attn_mask=mask)[:, :, 0]
 
     return run

@@ -119,14 +119,20 @@ inline const Op attention_scores{
 
 inline const Op decode_attention{
     .name = "decode_attention",
-    .summary = "Attention of one new row of each sample to the keys and values cached so far.",
-    .formula = "y[r,h] = sum_{j < used[r]} softmax_j(q[r,h] . k[r,j,h] / sqrt(D)) v[r,j,h]",
+    .summary = "Attention of one new row of each sample to the keys and values cached so far: those of a prefix that several samples may share, "
+               "then its own.",
+    .formula = "y[r,h] = sum_j softmax_j(q[r,h] . k[r,h,j] / sqrt(D)) v[r,h,j],  j over the prefix's steps and the used[r] own ones",
     .source = "Vaswani et al., arXiv 1706.03762",
     .inputs = {fixed("q", "R H D", "one query a sample and head"), fixed("k", "R H Tmax D", "cached keys, those of a head adjacent"),
-               fixed("v", "R H Tmax D", "cached values"), ints("used", "R", "valid cache rows")},
+               fixed("v", "R H Tmax D", "cached values"), ints("used", "R", "valid cache rows"),
+               maybe(fixed("prefix_k", "S H Tp D", "keys of the prefixes")), maybe(fixed("prefix_v", "S H Tp D", "their values")),
+               maybe(ints("prefix_used", "S", "valid rows of each")), maybe(ints("prefix_of", "R", "the prefix of each sample"))},
     .outputs = {fixed("y", "R H D", "weighted values")},
     .forward = decode_attention_forward,
-    .flops = [](const Call& c) { return 4.0 * c.in[1].size(); },
+    .flops = [](const Call& c) {
+      const int64_t R = c.in[1].dim(0), prefix = c.in[4] ? R * c.in[4].size() / c.in[4].dim(0) : 0;
+      return 4.0 * static_cast<double>(c.in[1].size() + prefix);
+    },
     .check = decode_attention_check,
 };
 
