@@ -87,6 +87,21 @@ std::vector<TensorRef> match(const std::vector<ParamEntry>& entries, const Napi:
 
 std::shared_ptr<Params> params_of(const Napi::Value& value) { return object_of<Params>("parameters", value); }
 
+/** Those of the given names, or all. */
+std::vector<ParamEntry> chosen(Params& params, const Napi::Value& names) {
+  std::vector<ParamEntry> all = params.entries(), found;
+  if (names.IsUndefined()) return all;
+  if (!names.IsArray()) fail_type("parameters: names", "an array", names);
+  const auto array = names.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const std::string name = to_text("parameters: names", array[i]);
+    auto entry = std::ranges::find_if(all, [&](const ParamEntry& e) { return e.name == name; });
+    if (entry == all.end()) fail_config("parameters: names: expected a parameter of the model, got \"" + name + "\"");
+    found.push_back(*entry);
+  }
+  return found;
+}
+
 }  // namespace
 
 Napi::Value params_list(const Napi::CallbackInfo& info) {
@@ -105,15 +120,15 @@ Napi::Value params_list(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value params_read(const Napi::CallbackInfo& info) {
-  auto read = [params = params_of(info[0]), which = to_which(info[1])](Workspace& w) {
+  auto read = [params = params_of(info[0]), which = to_which(info[1]), entries = chosen(*params_of(info[0]), info[2])](Workspace& w) {
     NamedTensors tensors;
-    for (const ParamEntry& entry : params->entries()) {
+    for (const ParamEntry& entry : entries) {
       w.check_cancelled("parameters");
       tensors.emplace_back(entry.name, keep(in_buffer(*params, entry, which)));
     }
     return tensors;
   };
-  return submit(info.Env(), info[2], read,
+  return submit(info.Env(), info[3], read,
                 [](Napi::Env env, NamedTensors& tensors) -> Napi::Value { return make_tensor_values(env, tensors); });
 }
 

@@ -218,7 +218,12 @@ export interface Binding {
   judgeDispose(model: JudgeHandle): void;
 
   paramsList(params: ParamsHandle): { name: string; shape: number[]; dtype: DType; trainable: boolean }[];
-  paramsRead(params: ParamsHandle, buffer: ParameterBuffer, token: MaybeToken): Promise<Named<NativeTensor>>;
+  paramsRead(
+    params: ParamsHandle,
+    buffer: ParameterBuffer,
+    names: readonly string[] | undefined,
+    token: MaybeToken,
+  ): Promise<Named<NativeTensor>>;
   paramsWrite(
     params: ParamsHandle,
     buffer: ParameterBuffer,

@@ -67,9 +67,9 @@ export abstract class Model {
     return readParams(this.#params, 'values');
   }
 
-  /** Copies of the gradients of all parameters. */
-  gradients(): Promise<NamedTensors> {
-    return readParams(this.#params, 'grads');
+  /** Copies of the gradients of all parameters, or of those of these names. @throws ConfigError for a name that none has. */
+  gradients(names?: readonly string[]): Promise<NamedTensors> {
+    return readParams(this.#params, 'grads', names);
   }
 
   /** Releases the model, once calls that still use it have ended and its optimizer is gone. Later uses throw DeviceError. */
@@ -83,9 +83,13 @@ export abstract class Model {
   }
 }
 
-/** Copies of one of the buffers that lie beside each other: values, gradients and the optimizer's moments. */
-export async function readParams(params: ParamsHandle, buffer: ParameterBuffer): Promise<NamedTensors> {
-  return withTensors(await binding().paramsRead(params, buffer, undefined)) as NamedTensors;
+/** Copies of one of the buffers that lie beside each other: values, gradients and the optimizer's moments; of all parameters or those of `names`. */
+export async function readParams(
+  params: ParamsHandle,
+  buffer: ParameterBuffer,
+  names?: readonly string[],
+): Promise<NamedTensors> {
+  return withTensors(await binding().paramsRead(params, buffer, names, undefined)) as NamedTensors;
 }
 
 /** Replaces one of the buffers: each parameter once, in its shape. */

@@ -170,6 +170,12 @@ describe('a pass', () => {
     const batch = await batchOf(config);
     await tts.lossBackward(batch, supervised);
     const whole = await arraysOf(await tts.gradients());
+    expect(await arraysOf(await tts.gradients(['final_proj.weight']))).toEqual({
+      'final_proj.weight': whole['final_proj.weight'],
+    });
+    await expect(tts.gradients(['final_proj'])).rejects.toThrow(
+      /^parameters: names: expected a parameter of the model, got "final_proj"$/,
+    );
     await tts.zeroGrad();
     await tts.lossBackward(batch, { ...supervised, weight: 0.5 });
     await tts.lossBackward(batch, { ...supervised, weight: 0.5 });

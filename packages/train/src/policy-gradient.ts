@@ -128,7 +128,7 @@ export async function gradientShares(model: Tts): Promise<Metrics> {
     model.heads === 'local'
       ? Array.from({ length: rows }, (_, row) => `local_transformer_out_projections.${row}.weight`)
       : ['final_proj.weight'];
-  const grads = await model.gradients();
+  const grads = await model.gradients(names);
   const heads = await Promise.all(names.map((name) => grads[name]!.toArray()));
   disposeTensors(grads);
   const squares = new Float64Array(codebooks);
