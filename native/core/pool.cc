@@ -22,7 +22,7 @@ namespace {
 // the worker moves posted -> running -> idle. The caller returns only when nobody is posted or running, so that a job's
 // fields never change under a worker, and `stopping` is only ever stored over `idle`.
 enum State : uint32_t { idle, posted, running, stopping };
-constexpr std::chrono::microseconds kSpin{40};
+constexpr std::chrono::microseconds kSpin{80};
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -123,14 +123,19 @@ void Pool::stop_workers() {
 void Pool::loop(Worker& w) {
   pin_to(w.cpu);
   depth_ = 1;
+  awake_.fetch_add(1, std::memory_order_relaxed);
   for (;;) {
-    if (!spin_until([&] { return w.state.load(std::memory_order_acquire) != idle; }))
+    if (!spin_until([&] { return w.state.load(std::memory_order_acquire) != idle; })) {
+      awake_.fetch_sub(1, std::memory_order_relaxed);
       w.state.wait(idle, std::memory_order_acquire);
+      awake_.fetch_add(1, std::memory_order_relaxed);
+    }
     uint32_t s = posted;
     if (w.state.compare_exchange_strong(s, running, std::memory_order_acq_rel)) {
       take_part(w.share);
       w.state.store(idle, std::memory_order_release);
     } else if (s == stopping) {
+      awake_.fetch_sub(1, std::memory_order_relaxed);
       return;
     }
   }

@@ -28,6 +28,8 @@ class Pool {
   int threads() const {
     return depth_ == 0 ? threads_.load(std::memory_order_relaxed) : depth_ == 1 ? 1 + free_.load(std::memory_order_relaxed) : 1;
   }
+  /** Some worker does not sleep: sharing a run costs microseconds, where waking one costs tens. */
+  bool awake() const { return depth_ > 0 || awake_.load(std::memory_order_relaxed) > 0; }
   /** Waits for a run in progress. */
   void resize(int threads);
 
@@ -105,6 +107,7 @@ class Pool {
   static constinit thread_local int depth_;  // 1 inside a task of any pool, 2 inside one of a task's run
 
   std::atomic<int> threads_{1};
+  std::atomic<int> awake_{0};
   std::vector<std::unique_ptr<Worker>> workers_;
   std::mutex busy_;
   // The current job: written by the caller while every worker is idle.

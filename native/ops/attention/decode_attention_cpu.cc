@@ -9,6 +9,9 @@
 namespace a2s {
 namespace {
 
+/** Elements of keys and values from which on threads share them, and of a piece: small, as who is done waits for the other's last one. */
+constexpr int64_t kShared = 1 << 18, kPiece = 1 << 14;
+
 enum Input { q, k, v, used, prefix_k, prefix_v, prefix_used, prefix_of };
 
 /** Keys and values of one head in consecutive steps. */
@@ -87,7 +90,7 @@ void forward(Call& c) {
   };
   int64_t steps = 0;
   for (int64_t r = 0; r < R; ++r) steps += own_used[r] + prefix(r, 0).count;
-  const int64_t grain = std::max<int64_t>(1, (1 << 16) * R / std::max<int64_t>(1, steps * D));  // 128 Ki elements of k and v a piece
+  const int64_t elements = 2 * steps * D * H, grain = elements < kShared ? H * R : std::max<int64_t>(1, kPiece * H * R / elements);
   // All samples of a head, then the next head: the prefixes that they share stay in the cache.
   c.ctx.pool.ranges(H * R, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -19,11 +19,11 @@ using namespace gemm_detail;
 /** Rows of A that a task packs at once; they may spill into the third level, from which a tile needs two bytes a cycle. */
 template <class T>
 constexpr int64_t kMaxTaskRows = 1536 / sizeof(T);
-/** Below this much arithmetic (about 25 us) a task is not worth handing to another thread. */
-constexpr double kTaskFlops = 3e6;
+/** Below this much arithmetic (about 12 us) a task is not worth handing to another thread, or to one that has to be woken. */
+constexpr double kTaskFlops = 1.5e6, kWakingTaskFlops = 3e6;
 /** Reading a byte of B takes as long as so much arithmetic: what products of few rows wait for. */
 constexpr double kByteFlops = 5;
-constexpr int64_t kTasksPerThread = 6;
+constexpr int64_t kTasksPerThread = 16;
 /** Tiles of rows that a task has at least when B is packed for all of them. */
 constexpr int64_t kTaskTiles = 2;
 /** What is packed of B at once for all tasks; it stays in a third-level cache. */
@@ -347,7 +347,7 @@ void Product<T, P>::run(Pool& pool) const {
   const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
   const int64_t most = pool.threads() == 1 ? 1 : pool.threads() * kTasksPerThread;
   const double work = flops + kByteFlops * static_cast<double>(N) * static_cast<double>(K) * sizeof(P);
-  const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(work / kTaskFlops), 1, most);
+  const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(work / (pool.awake() ? kTaskFlops : kWakingTaskFlops)), 1, most);
   const int64_t least = ceil_div(M, kMaxTaskRows<T>);
   if (B) {
     const int64_t row_parts = std::max(least, std::min(wanted, M / (kTaskTiles * k.rows)));
