@@ -107,7 +107,7 @@ class Pool {
   static constinit thread_local int depth_;  // 1 inside a task of any pool, 2 inside one of a task's run
 
   std::atomic<int> threads_{1};
-  std::atomic<int> awake_{0};
+  std::atomic<int> awake_{0};  // workers that do not sleep
   std::vector<std::unique_ptr<Worker>> workers_;
   std::mutex busy_;
   // The current job: written by the caller while every worker is idle.
@@ -118,11 +118,11 @@ class Pool {
   std::exception_ptr error_;
   std::mutex error_mutex_;
   // Of long tasks.
-  alignas(64) std::atomic<int> active_{0};    // threads that have one
-  alignas(64) std::atomic<int> free_{0};      // threads that would take part in a run
+  alignas(64) std::atomic<int> active_{0};            // threads that have one
+  alignas(64) std::atomic<int> free_{0};              // threads that would take part in a run
   alignas(64) std::atomic<Nested*> nested_{nullptr};  // the run in which they do
-  std::atomic<bool> nesting_{false};          // whether there is one, or its end is waited for
-  alignas(64) std::atomic<int> visitors_{0};  // who is looking at it
+  std::atomic<bool> nesting_{false};                  // whether there is one, or its end is waited for
+  alignas(64) std::atomic<int> visitors_{0};          // who is looking at it
 };
 
 }  // namespace a2s

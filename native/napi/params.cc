@@ -120,7 +120,8 @@ Napi::Value params_list(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value params_read(const Napi::CallbackInfo& info) {
-  auto read = [params = params_of(info[0]), which = to_which(info[1]), entries = chosen(*params_of(info[0]), info[2])](Workspace& w) {
+  std::shared_ptr<Params> params = params_of(info[0]);
+  auto read = [params, which = to_which(info[1]), entries = chosen(*params, info[2])](Workspace& w) {
     NamedTensors tensors;
     for (const ParamEntry& entry : entries) {
       w.check_cancelled("parameters");
