@@ -14,6 +14,7 @@
 
 #include "core/arena.h"
 #include "core/pool.h"
+#include "core/team.h"
 #include "core/tensor.h"
 
 namespace a2s {
@@ -31,6 +32,8 @@ struct Context {
   bool bf16 = false;
   /** Where the passes of one call, during which weights do not change, share what they make of them; or null. */
   Once* once = nullptr;
+  /** The place of this thread among those that multiply by the same weights at the same time; or null. */
+  Team::Member* team = nullptr;
 };
 
 enum class Kind : uint8_t {

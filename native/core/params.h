@@ -55,6 +55,7 @@ class Params {
   /** Elements of each flat buffer, gaps included. */
   int64_t flat_size() const { return flat_size_; }
   void* values() { return values_.data(); }
+  const void* values() const { return values_.data(); }
   void* grads() { return need_grads(), grads_.data(); }
   void* exp_avg() { return moments_[0].data(); }
   void* exp_avg_sq() { return moments_[1].data(); }
@@ -68,7 +69,7 @@ class Params {
   struct Buffer {
     Arena arena;
     void* p = nullptr;
-    void* data() { return p; }
+    void* data() const { return p; }
     void allocate(size_t bytes);
   };
   size_t bytes() const { return static_cast<size_t>(flat_size_) * size_of(dtype_); }

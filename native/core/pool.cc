@@ -151,7 +151,8 @@ void Pool::work(size_t own) {
       try {
         body_(arg_, i);
       } catch (...) {
-        for (Share& each : shares_) each.next.store(each.end, std::memory_order_relaxed);
+        if (!lasting_)
+          for (Share& each : shares_) each.next.store(each.end, std::memory_order_relaxed);
         std::lock_guard lock(error_mutex_);
         if (!error_) error_ = std::current_exception();
       }
@@ -218,6 +219,17 @@ void Pool::run_erased(int64_t count, Body body, void* arg, bool lasting) {
     for (int64_t i = 0; i < count; ++i) body(arg, i);
     return;
   }
+  run_held(count, body, arg, lasting);
+}
+
+bool Pool::try_run(int64_t count, Body body, void* arg) {
+  std::unique_lock lock(busy_, std::defer_lock);
+  if (depth_ > 0 || !lock.try_lock() || count > threads()) return false;
+  run_held(count, body, arg, true);
+  return true;
+}
+
+void Pool::run_held(int64_t count, Body body, void* arg, bool lasting) {
   body_ = body, arg_ = arg, lasting_ = lasting;
   const auto shares = static_cast<int64_t>(shares_.size());
   for (int64_t s = 0; s < shares; ++s) {

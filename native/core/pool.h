@@ -51,6 +51,13 @@ class Pool {
     run_erased(count, call<F>, &body, true);
   }
 
+  /** The same at the same time, each on a thread of its own, so that tasks may wait for each other; all begin, even where one throws. False,
+   *  and nothing done, where the pool does not have so many threads to give. */
+  template <class F>
+  bool run_together(int64_t count, F&& body) {
+    return try_run(count, call<F>, &body);
+  }
+
   /** Returns when `done()`, which another thread makes true; takes part in the runs of long tasks meanwhile. */
   template <class F>
   void help_until(F&& done) {
@@ -96,6 +103,8 @@ class Pool {
     void work();
   };
   void run_erased(int64_t count, Body body, void* arg, bool lasting);
+  bool try_run(int64_t count, Body body, void* arg);
+  void run_held(int64_t count, Body body, void* arg, bool lasting);
   bool run_nested(int64_t count, Body body, void* arg);
   void help_erased(bool (*done)(void*), void* arg);
   void take_part(size_t share);

@@ -21,6 +21,13 @@ void in_lanes(Pool& pool, int64_t count, F&& part) {
   pool.run_long(count, [&](int64_t i) { part(i, *arenas[static_cast<size_t>(i)]); });
 }
 
+/** The same at the same time, so that parts may wait for each other. False, and nothing done, where there are not so many threads. */
+template <class F>
+bool in_lanes_together(Pool& pool, int64_t count, F&& part) {
+  const std::vector<LaneArenas*> arenas = lane_arenas(count);
+  return pool.run_together(count, [&](int64_t i) { part(i, *arenas[static_cast<size_t>(i)]); });
+}
+
 /** What one pass runs on, until it returns. */
 struct Lane {
   Context ctx;

@@ -27,6 +27,14 @@ void keep(const Tensor& kept, int64_t row, int64_t t, const char* x) {
   for (int64_t h = 0; h < H; ++h, to += steps * width, x += width) std::memcpy(to, x, static_cast<size_t>(width));
 }
 
+/** Fetches the place of step t for keep(). */
+void expect(const Tensor& kept, int64_t row, int64_t t) {
+  const int64_t H = kept.dims[1], steps = kept.dims[2], width = kept.dims[3] * static_cast<int64_t>(size_of(kept.dtype));
+  const char* to = row_of(kept, row) + t * width;
+  for (int64_t h = 0; h < H; ++h, to += steps * width)
+    for (int64_t at = 0; at < width; at += 64) __builtin_prefetch(to + at, 1);
+}
+
 /** Each channel's window moves one step into the past and takes in x. */
 template <class T>
 void push(T* window, const T* x, int64_t channels, int64_t k) {
@@ -135,8 +143,10 @@ Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
   const Transformer::Layer& w = stack_.layer(index);
   Layer& l = layers_[static_cast<size_t>(index)];
   Var* h = tape.apply(layer_norm, {x, tape.param(*w.norm_self)});
-  Var* qkv = l.qkv.apply(tape, h);
   const int64_t R = x->value.dim(0), C = x->value.dim(1);
+  for (int64_t r = 0; r < R; ++r)
+    for (const Tensor& kept : {l.own.k, l.own.v}) expect(kept, r, used(r) - 1);
+  Var* qkv = l.qkv.apply(tape, h);
   const size_t width = static_cast<size_t>(C) * size_of(dtype_);
   Tensor q = tape.alloc(dtype_, {R, l.own.k.dims[1], l.own.k.dims[3]});
   for (int64_t r = 0; r < R; ++r) {
@@ -150,7 +160,7 @@ Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
                       {tape.constant(q), tape.constant(rows_of(l.own.k, 0, R)), tape.constant(rows_of(l.own.v, 0, R)),
                        tape.constant(rows_of(used_, 0, R)), prefix(l.prefix.k), prefix(l.prefix.v), prefix(prefix_used_),
                        prefixes_ ? tape.constant(rows_of(prefix_of_, 0, R)) : nullptr});
-  return tape.apply(add, {x, l.o.apply(tape, tape.view(y, {R, C}))});
+  return l.o.apply(tape, tape.view(y, {R, C}), {.residual = x});
 }
 
 Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossStep& cross) {
@@ -177,8 +187,8 @@ Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossSte
                        {"prior_mode", double(int(prior ? AttentionPrior::Mode::inference : AttentionPrior::Mode::none))}});
   const Tensor out = make_tensor(y->value.data, dtype_, {P * cross.slots, E});
   for (int64_t a = 0; a < A; ++a) std::memcpy(row_of(back, a), row_of(out, cross.slot[a]), width);
+  if (all) return layers_[i].cross_o.apply(tape, tape.constant(back), {.residual = x});
   y = layers_[i].cross_o.apply(tape, tape.constant(back));
-  if (all) return tape.apply(add, {x, y});
 
   Tensor spread = tape.alloc(dtype_, {x->value.dim(0), x->value.dim(1)});
   fill_zero(spread);
@@ -202,8 +212,8 @@ Var* DecodeCache::windowed(Tape& tape, const Tensor& window, Var* x) {
 Var* DecodeCache::feed_forward(Tape& tape, int64_t index, Var* x) {
   Layer& l = layers_[static_cast<size_t>(index)];
   Var* h = tape.apply(layer_norm, {x, tape.param(*stack_.layer(index).norm_ff)});
-  h = l.proj.apply(tape, windowed(tape, l.own.in, h), true);
-  return tape.apply(add, {x, l.out.apply(tape, windowed(tape, l.own.hidden, h))});
+  h = l.proj.apply(tape, windowed(tape, l.own.in, h), {.gelu = true});
+  return l.out.apply(tape, windowed(tape, l.own.hidden, h), {.residual = x});
 }
 
 Var* DecodeCache::step(Tape& tape, Var* x, const CrossStep* cross) {

@@ -8,12 +8,18 @@ namespace a2s {
  *  multiplying. Gives the bits of `linear` in the same context. Inference only; the weight must not change meanwhile. */
 class PackedLinear {
  public:
+  struct After {
+    bool gelu = false;
+    Var* residual = nullptr;  // [R,O], added last
+  };
+
   PackedLinear() = default;
-  /** w [O, …] is read as [O, C]; its packed copy lies in `arena`, the bias [O] stays where it is. */
+  /** w [O, …] is read as [O, C]; its packed copy lies in `arena`, or where the context's passes share it. The bias [O] stays where it is. */
   PackedLinear(Context ctx, Arena& arena, const Tensor& w, const Tensor& bias = {});
 
-  /** x [R,C] -> [R,O] */
-  Var* apply(Tape& tape, Var* x, bool gelu = false) const;
+  /** x [R,C] -> [R,O]; in a team, which then has to apply the same layers, a large weight is read once for everybody. */
+  Var* apply(Tape& tape, Var* x, const After& after) const;
+  Var* apply(Tape& tape, Var* x) const { return apply(tape, x, {}); }
 
  private:
   int64_t inputs_ = 0, outputs_ = 0;

@@ -12,6 +12,7 @@
 #include "nn/packed_linear.h"
 #include "ops/gemm/gemm.h"
 #include "ops/gemm/gemm_kernel.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/linear/linear.h"
 #include "test/test.h"
 
@@ -179,6 +180,42 @@ TEST(gemm_rounds_to_the_nearest_bf16_ties_to_even) {
   }
 }
 
+template <class T>
+void check_together(bool bf16, int64_t N, int64_t K, std::vector<int64_t> rows) {
+  const auto b = noise<T>(K * N, 2), bias = noise<T>(N, 3);
+  Pool pool(static_cast<int>(rows.size()));
+  Arena scratch;
+  const Context whole{pool, scratch, nullptr, bf16};
+  std::vector<T> memory(packed_size<T>(K, N, bf16));
+  const Packed<T> packed = pack(whole, K, N, {b.data(), N}, memory.data());
+  Team team(pool, std::ssize(rows));
+  std::atomic<int> wrong{0};
+  const bool ran = pool.run_together(std::ssize(rows), [&](int64_t m) {
+    Arena own;
+    Team::Member member(team, m);
+    const Context ctx{pool, own, nullptr, bf16, nullptr, &member};
+    const int64_t M = rows[m];
+    const auto a = noise<T>(M * K, 10 + m), more = noise<T>(M * N, 20 + m);
+    for (const Epilogue<T>& e : {Epilogue<T>{}, Epilogue<T>{.bias = bias.data(), .gelu = true, .residual = more.data()}}) {
+      std::vector<T> together(M * N), alone(M * N);
+      gemm_together(ctx, M, a.data(), packed, together.data(), e);
+      gemm(ctx, M, {a.data(), K}, packed, alone.data(), N, e);
+      wrong += together != alone;
+    }
+  });
+  CHECK(ran && wrong == 0);
+}
+
+TEST(gemm_together_gives_the_bits_of_gemm) {
+  for (bool bf16 : {false, true}) {
+    check_together<float>(bf16, 300, 900, {5, 0, 7});
+    check_together<float>(bf16, 33, 70, {1});
+    check_together<float>(bf16, 600, 769, {100, 90, 70});  // more than a buffer holds
+    check_together<float>(bf16, 40, 10000, {3, 2});        // too deep for it
+  }
+  check_together<double>(false, 100, 800, {6, 13});
+}
+
 TEST(packed_linear_gives_the_bits_of_linear) {
   const int64_t O = 520, C = 300;
   auto w = noise<float>(O * C, 1);
@@ -189,8 +226,10 @@ TEST(packed_linear_gives_the_bits_of_linear) {
       auto drawn = noise<float>(rows * C, 2);
       Var* x = tape.constant(make_tensor(drawn.data(), DType::f32, {rows, C}));
       const Tensor weight = make_tensor(w.data(), DType::f32, {O, C});
-      const Tensor y = PackedLinear(context_in(bf16), arena, weight).apply(tape, x)->value;
+      const PackedLinear packed(context_in(bf16), arena, weight);
+      const Tensor y = packed.apply(tape, x)->value, sum = packed.apply(tape, x, {.residual = tape.constant(y)})->value;
       CHECK(!std::memcmp(y.data, tape.apply(linear, {x, tape.constant(weight)})->value.data, y.bytes()));
+      CHECK(!std::memcmp(sum.data, tape.apply(add, {tape.constant(y), tape.constant(y)})->value.data, y.bytes()));
     }
 }
 

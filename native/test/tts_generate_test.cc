@@ -206,7 +206,13 @@ TEST(tts_generation_can_be_cancelled) {
 }
 
 TEST(tts_samples_are_the_same_on_threads_of_their_own) {
-  for (auto& [name, config] : variants()) {
+  auto configs = variants();
+  TtsConfig large = small_config();  // so that threads multiply together, for what the text table weighs
+  large.text_rows = 80000, large.d_model = 64, large.d_ffn = 600;
+  configs.emplace_back("large", large);
+  large.decoder_kernel = 2;
+  configs.emplace_back("large, convolutions", large);
+  for (auto& [name, config] : configs) {
     auto tts = lively_model(config, DType::f32);
     Arena arena;
     const Prompts several = random_prompts(config, {6, 9, 4, 7, 5}, {5, 3, 4, 2, 5}, arena), single = random_prompts(config, {7}, {4}, arena);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <mutex>
 
+#include "core/once.h"
 #include "core/side_by_side.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/embedding/embedding.h"
@@ -361,28 +362,36 @@ class JointProgress {
   std::mutex mutex_;
 };
 
-/** Every thread then reads all weights for itself, in each step: they have to come from a cache, or to serve many rows. */
-bool pays_apart(const Tts& tts, int64_t prompts, int64_t group, int64_t threads) {
-  constexpr int64_t kCachedBytes = 48 << 20, kManyRows = 48;
-  constexpr int64_t kNearBytes = 16 << 20, kFewRows = 4;  // for the few rows of one prompt
-  const int64_t bytes = tts.params().flat_size() * static_cast<int64_t>(tts.bf16() ? sizeof(uint16_t) : size_of(tts.dtype()));
-  if (prompts == 1) return bytes <= kNearBytes && group >= kFewRows * threads;
-  return prompts >= threads && (bytes <= kCachedBytes || prompts / threads * group >= kManyRows);
+/** Into how many parts samples are divided, of which each thread generates one. */
+int64_t parts_of(int64_t prompts, int64_t group, int64_t threads) {
+  constexpr int64_t kFewRows = 4;  // of one prompt, whose encoders every part runs for itself
+  return prompts == 1 ? group >= kFewRows * threads ? threads : 1 : prompts >= threads ? threads : 1;
 }
 
-/** Each thread generates for prompts of its own, or samples of its own of a single one, whose encoders it then runs for itself:
- *  steps of few rows are many short operators, too small to share. */
-Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group, const Tensor& ids,
-                         const GenerateSettings& settings, int64_t parts) {
-  const int64_t P = prompts.text.dim(0);
+/** Whether threads had better read weights together: alone each reads all of them in every step, from a cache or for many rows. */
+bool reads_together(const Tts& tts, int64_t rows) {
+  constexpr int64_t kNearBytes = 16 << 20, kCachedBytes = 32 << 20, kManyRows = 12;
+  const int64_t bytes = tts.params().flat_size() * static_cast<int64_t>(tts.bf16() ? sizeof(uint16_t) : size_of(tts.dtype()));
+  return bytes > (rows < kManyRows ? kNearBytes : kCachedBytes);
+}
+
+/** Each thread generates for prompts of its own, or samples of its own of a single one: most operators of a step are too short to share. Nothing
+ *  where there are not so many threads. */
+std::optional<Generated> generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group,
+                                        const Tensor& ids, const GenerateSettings& settings, int64_t parts) {
+  const int64_t P = prompts.text.dim(0), rows = (P * group + parts - 1) / parts * (settings.sampling.guided() ? 2 : 1);
+  const bool together = reads_together(tts, rows);
   std::vector<Generated> results(static_cast<size_t>(parts));
   JointProgress progress(parts, settings);
-  in_lanes(ctx.pool, parts, [&](int64_t i, LaneArenas& arenas) {
+  Once once(tts.params().values(), static_cast<size_t>(tts.params().flat_size()) * size_of(tts.dtype()), arena);
+  Team team(ctx.pool, parts);
+  const bool ran = in_lanes_together(ctx.pool, parts, [&](int64_t i, LaneArenas& arenas) {
     auto& [own, scratch] = arenas;
+    Team::Member member(team, i);
     const int64_t all = P == 1 ? group : P, begin = all * i / parts, count = all * (i + 1) / parts - begin;
     GenerateSettings s = settings;
     s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };
-    const Context context{ctx.pool, scratch, ctx.device, ctx.bf16};
+    const Context context{ctx.pool, scratch, ctx.device, ctx.bf16, &once, together ? &member : nullptr};
     Generated& result = results[static_cast<size_t>(i)];
     if (P == 1) {
       result = Generator(context, own, tts, prompts, count, rows_of(ids, begin, count), s).run();
@@ -392,6 +401,7 @@ Generated generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const
                        rows_of(prompts.context_codes, begin, count), rows_of(prompts.context_lengths, begin, count)};
     result = Generator(context, own, tts, mine, group, rows_of(ids, begin * group, count * group), s).run();
   });
+  if (!ran) return {};
   return join(results, arena);
 }
 
@@ -402,9 +412,9 @@ Generated generate(Context ctx, Arena& arena, const Tts& tts, const Prompts& pro
   check_prompts(tts.config(), prompts);
   require(group >= 1, "group", "at least 1", group);
   check_samples(sample_ids, prompts.text.dim(0) * group);
-  const int64_t threads = ctx.pool.threads();
-  if (threads > 1 && pays_apart(tts, prompts.text.dim(0), group, threads))
-    return generate_apart(ctx, arena, tts, prompts, group, sample_ids, settings, threads);
+  const int64_t parts = parts_of(prompts.text.dim(0), group, ctx.pool.threads());
+  if (parts > 1)
+    if (auto joined = generate_apart(ctx, arena, tts, prompts, group, sample_ids, settings, parts)) return *joined;
   return Generator(ctx, arena, tts, prompts, group, sample_ids, settings).run();
 }
 

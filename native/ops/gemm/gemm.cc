@@ -1,6 +1,7 @@
 #include "ops/gemm/gemm.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cassert>
 #include <cstring>
@@ -24,6 +25,8 @@ constexpr double kTaskFlops = 1.5e6, kWakingTaskFlops = 3e6;
 /** Reading a byte of B takes as long as so much arithmetic: what products of few rows wait for. */
 constexpr double kByteFlops = 5;
 constexpr int64_t kTasksPerThread = 16;
+/** Parts of a product that a team makes, for each member. */
+constexpr int64_t kTogetherParts = 6;
 /** Tiles of rows that a task has at least when B is packed for all of them. */
 constexpr int64_t kTaskTiles = 2;
 /** What is packed of B at once for all tasks; it stays in a third-level cache. */
@@ -180,7 +183,7 @@ void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion<P>& o
 
 template <class T>
 A2S_INLINE void finish_rows(T* __restrict c, int64_t ldc, int64_t rows, int64_t n, const T* __restrict bias, bool gelu,
-                            T* __restrict pre) {
+                            T* __restrict pre, const T* __restrict residual) {
   if (!bias) bias = kZeros<T>;
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
     if (gelu && pre) {
@@ -194,13 +197,15 @@ A2S_INLINE void finish_rows(T* __restrict c, int64_t ldc, int64_t rows, int64_t 
     for (int64_t j = 0; j < n; ++j) c[j] += bias[j];
     if (gelu)
       for (int64_t j = 0; j < n; ++j) c[j] = math::gelu(c[j]);
+    if (residual)
+      for (int64_t j = 0; j < n; ++j) c[j] += residual[i * ldc + j];
   }
 }
-A2S_CLONES void finish(float* c, int64_t ldc, int64_t rows, int64_t n, const float* bias, bool gelu, float* pre) {
-  finish_rows(c, ldc, rows, n, bias, gelu, pre);
+A2S_CLONES void finish(float* c, int64_t ldc, int64_t rows, int64_t n, const float* bias, bool gelu, float* pre, const float* residual) {
+  finish_rows(c, ldc, rows, n, bias, gelu, pre, residual);
 }
-void finish(double* c, int64_t ldc, int64_t rows, int64_t n, const double* bias, bool gelu, double* pre) {
-  finish_rows(c, ldc, rows, n, bias, gelu, pre);
+void finish(double* c, int64_t ldc, int64_t rows, int64_t n, const double* bias, bool gelu, double* pre, const double* residual) {
+  finish_rows(c, ldc, rows, n, bias, gelu, pre, residual);
 }
 
 /** Rows [row_begin, row_end) of C and panels [panel_begin, panel_end) of B. */
@@ -245,8 +250,9 @@ struct Product {
 /** What comes after the sums of c, rows and columns of C that are in the first-level cache. */
 template <class T, class P>
 void Product<T, P>::finish_tile(T* c, int64_t rows, int64_t n) const {
-  const auto& [accumulate, bias, gelu, pre] = epilogue;
-  if (bias || gelu) finish(c, ldc, rows, n, bias ? bias + (c - C) % ldc : nullptr, gelu, pre ? pre + (c - C) : nullptr);
+  const auto& [accumulate, bias, gelu, pre, residual] = epilogue;
+  if (bias || gelu || residual)
+    finish(c, ldc, rows, n, bias ? bias + (c - C) % ldc : nullptr, gelu, pre ? pre + (c - C) : nullptr, residual ? residual + (c - C) : nullptr);
 }
 
 /** C[rows, n] (+)= A · one panel, in tiles of nearly equal height, or of whole blocks and a rest; `last`: no block of k follows. */
@@ -358,6 +364,84 @@ void Product<T, P>::run(Pool& pool) const {
   run_packed(pool, {0, K, 0, panels()}, packed, row_parts, column_parts);
 }
 
+/** Rows that a member of a team brings to a product. */
+template <class T>
+struct Rows {
+  int64_t count;
+  const T* a;
+  T* c;
+  const Epilogue<T>& epilogue;
+  uint64_t number = next_number();
+};
+
+/** So many rows fit a thread's buffer with all their blocks of k, in whole blocks of a tile; 0: none do. */
+template <class T>
+int64_t most_rows(int64_t K) {
+  return kMaxTaskRows<T> / std::max<int64_t>(1, ceil_div(K, kBlock)) / kMaxRows * kMaxRows;
+}
+
+/** Panels [begin, end) of B times everybody's rows. A tile takes rows of several members, so that it reads a panel once for all: they are packed
+ *  one after another, and what comes out is spread from a buffer. */
+template <class T, class P>
+void multiply_all(std::span<Rows<T>* const> all, const Packed<T>& B, int64_t begin, int64_t end) {
+  struct Row {
+    const T *a, *residual;
+    T* c;
+  };
+  std::array<Row, kMaxTaskRows<T>> rows;
+  const auto& [accumulate, bias, gelu, pre, residual] = all[0]->epilogue;
+  const Matrix<T> none{};
+  const Epilogue<T> nothing{};
+  const Product<T, P> product{0, B.N, B.K, none, nullptr, nullptr, buffers<T>().panel, kernels<T>().columns, nothing};
+  const int64_t columns = product.columns, most = most_rows<T>(B.K);
+  const auto* packed = reinterpret_cast<const P*>(B.data);
+  T *a = buffers<T>().a, *sums = product.C;
+
+  int64_t first = 0, count = 0;  // of the rows in hand
+  auto multiply = [&] {
+    const typename Buffers<T>::Packing wanted{all[0]->number, first, first + count, 0};
+    if (buffers<T>().holds != wanted) {
+      for (int64_t k0 = 0; k0 < B.K; k0 += kBlock)
+        for (int64_t i = 0; i < count; ++i)
+          pack_rows<T, P>({rows[i].a, B.K}, 0, 1, k0, std::min(kBlock, B.K - k0), a + (k0 / kBlock * count + i) * kRowStride);
+      buffers<T>().holds = wanted;
+    }
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t j = p * columns, n = std::min(columns, B.N - j);
+      for (int64_t k0 = 0; k0 < B.K; k0 += kBlock) {
+        const int64_t deep = depth<P>(std::min(kBlock, B.K - k0));
+        product.tiles(count, deep, {a + k0 / kBlock * count * kRowStride, kRowStride}, packed + (k0 * product.panels() + p * deep) * columns, sums,
+                      columns, k0 > 0, false);
+      }
+      if (bias || gelu) finish(sums, columns, count, n, bias ? bias + j : nullptr, gelu, nullptr, nullptr);
+      for (int64_t i = 0; i < count; ++i) {
+        const T *sum = sums + i * columns, *more = rows[i].residual;
+        for (int64_t x = 0; x < n; ++x) rows[i].c[j + x] = more ? sum[x] + more[j + x] : sum[x];
+      }
+    }
+    first += count, count = 0;
+  };
+  if (product.k.enter) product.k.enter();
+  for (const Rows<T>* each : all)
+    for (int64_t i = 0; i < each->count; ++i) {
+      const T* more = each->epilogue.residual;
+      rows[count++] = {each->a + i * B.K, more ? more + i * B.N : nullptr, each->c + i * B.N};
+      if (count == most) multiply();
+    }
+  if (count > 0) multiply();
+  if (product.k.leave) product.k.leave();
+}
+
+template <class P, class T>
+void multiply_together(const Context& ctx, int64_t M, const T* A, const Packed<T>& B, T* C, const Epilogue<T>& e) {
+  if (most_rows<T>(B.K) == 0) return gemm(ctx, M, {A, B.K}, B, C, B.N, e);
+  Rows<T> own{M, A, C, e};
+  const int64_t panels = ceil_div(B.N, kernels<T>().columns), parts = std::min(panels, ctx.team->size() * kTogetherParts);
+  ctx.team->step(own, parts, [&](std::span<Rows<T>* const> all, int64_t i) {
+    multiply_all<T, P>(all, B, panels * i / parts, panels * (i + 1) / parts);
+  });
+}
+
 template <class T, class P>
 void pack_all(Pool& pool, int64_t K, int64_t N, const Matrix<T>& B, P* memory) {
   pack_portion(pool, B, N, Portion<P>{0, K, 0, ceil_div(N, kernels<T>().columns)}, memory);
@@ -389,6 +473,14 @@ void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
           const Epilogue<double>& e) {
   multiply<double>(ctx.pool, M, B.N, B.K, A, nullptr, B.data, C, ldc, e);
+}
+
+void gemm_together(Context ctx, int64_t M, const float* A, const Packed<float>& B, float* C, const Epilogue<float>& e) {
+  if (B.bf16) multiply_together<Bf16>(ctx, M, A, B, C, e);
+  else multiply_together<float>(ctx, M, A, B, C, e);
+}
+void gemm_together(Context ctx, int64_t M, const double* A, const Packed<double>& B, double* C, const Epilogue<double>& e) {
+  multiply_together<double>(ctx, M, A, B, C, e);
 }
 
 template <class T>

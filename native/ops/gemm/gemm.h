@@ -36,9 +36,10 @@ struct Epilogue {
   const T* bias = nullptr;  // [N], added to every row
   bool gelu = false;        // C = gelu(sum)
   T* pre = nullptr;         // [M,N] with C's leading dimension: with gelu: receives the sum before it
+  const T* residual = nullptr;  // [M,N] with C's leading dimension, added last
 };
 
-/** C[M,N] = A[M,K] · B[K,N]. C must not overlap A, B or `pre`; its rows are `ldc` >= N elements apart. */
+/** C[M,N] = A[M,K] · B[K,N]. C must not overlap A, B, `pre` or `residual`; its rows are `ldc` >= N elements apart. */
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<float>& A, const Matrix<float>& B, float* C,
           int64_t ldc, const Epilogue<float>& e = {});
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<double>& A, const Matrix<double>& B, double* C,
@@ -65,8 +66,13 @@ void gemm(Context ctx, int64_t M, const Matrix<float>& A, const Packed<float>& B
 void gemm(Context ctx, int64_t M, const Matrix<double>& A, const Packed<double>& B, double* C, int64_t ldc,
           const Epilogue<double>& e = {});
 
-/** What is made of one weight: the second operand of x · wᵀ, or of dy · w. */
-enum class Use { forward, backward };
+/** The same by everybody in the context's team, each with rows of their own; A's rows follow one another. B is read once, and goes with `bias` and
+ *  `gelu` for all. Gives the bits of gemm(). */
+void gemm_together(Context ctx, int64_t M, const float* A, const Packed<float>& B, float* C, const Epilogue<float>& e = {});
+void gemm_together(Context ctx, int64_t M, const double* A, const Packed<double>& B, double* C, const Epilogue<double>& e = {});
+
+/** What is made of one weight: the second operand of x · wᵀ, also with the taps of a filter in the order of the weight, or of dy · w. */
+enum class Use { forward, forward_taps, backward };
 
 /** B[K,N], which operand() makes of a weight, packed once for all passes of a call; without data where they share nothing. */
 template <class T, class Operand>

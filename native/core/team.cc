@@ -1,0 +1,58 @@
+#include "core/team.h"
+
+#include <exception>
+
+namespace a2s {
+
+Team::Team(Pool& pool, int64_t members) : pool_(pool), places_(static_cast<size_t>(members)), state_(static_cast<uint64_t>(members) * kMember) {
+  all_.reserve(places_.size());
+}
+
+/** Called by the one who completes the step: nobody else looks meanwhile. */
+void Team::open() {
+  all_.clear();
+  int64_t parts = 0;
+  for (Place& p : places_)
+    if (p.data) all_.push_back(p.data), parts = p.parts;
+  const auto count = static_cast<int64_t>(places_.size());
+  for (int64_t i = 0; i < count; ++i) {
+    places_[i].next.store(parts * i / count, std::memory_order_relaxed);
+    places_[i].end = parts * (i + 1) / count;
+  }
+  left_.store(parts, std::memory_order_relaxed);
+  state_.fetch_sub(all_.size(), std::memory_order_relaxed);
+  opened_.fetch_add(1, std::memory_order_release);
+}
+
+void Team::step(int64_t index, void* data, int64_t parts, Body body, void* arg) {
+  places_[index].data = data, places_[index].parts = parts;
+  const uint32_t before = opened_.load(std::memory_order_relaxed);
+  if (complete(state_.fetch_add(1, std::memory_order_acq_rel) + 1)) open();
+  else pool_.help_until([&] { return opened_.load(std::memory_order_acquire) != before; });
+
+  int64_t done = 0;
+  std::exception_ptr error;
+  for (size_t k = 0; k < places_.size(); ++k) {
+    Place& p = places_[(index + k) % places_.size()];
+    while (p.next.load(std::memory_order_relaxed) < p.end) {
+      const int64_t i = p.next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= p.end) break;
+      try {
+        body(arg, all_, i);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      ++done;
+    }
+  }
+  left_.fetch_sub(done, std::memory_order_acq_rel);
+  pool_.help_until([&] { return left_.load(std::memory_order_acquire) == 0; });
+  if (error) std::rethrow_exception(error);
+}
+
+void Team::leave(int64_t index) {
+  places_[index].data = nullptr;
+  if (complete(state_.fetch_sub(kMember, std::memory_order_acq_rel) - kMember)) open();
+}
+
+}  // namespace a2s
