@@ -70,27 +70,27 @@ Var* Tape::apply(const Op& op, std::initializer_list<Var*> inputs, AttrList attr
 
 std::array<Var*, 4> Tape::apply_all(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs) {
   if (cancel && cancel->load(std::memory_order_relaxed)) fail(ErrorCode::Cancelled, std::string(op.name) + ": cancelled");
-  Call* call = make(Call(op, ctx_));
-  for (auto& [name, value] : attrs) call->set(name, value);
-  Node node{call, {}, {}};
+  Call call(op, ctx_);
+  for (auto& [name, value] : attrs) call.set(name, value);
+  Node node{};
   bool wanted = false;
   size_t i = 0;
   for (Var* v : inputs) {
     node.in[i] = v;
     if (v) {
-      call->in[i] = v->value;
+      call.in[i] = v->value;
       bool differentiable = op.inputs[i].kind == Kind::data || op.inputs[i].kind == Kind::param;
       wanted |= differentiable && v->wanted();
     }
     ++i;
   }
-  prepare(*call);
+  prepare(call);
   wanted = wanted && op.backward != nullptr;
-  allocate(*call, arena_, wanted);
-  run_forward(*call);
+  allocate(call, arena_, wanted);
+  run_forward(call);
   for (size_t j = 0; j < op.outputs.size() && j < 4; ++j)
-    node.out[j] = add(call->out[j], wanted && op.outputs[j].kind == Kind::data);
-  if (wanted) nodes_.push_back(make(node));
+    node.out[j] = add(call.out[j], wanted && op.outputs[j].kind == Kind::data);
+  if (wanted) node.call = make(call), nodes_.push_back(make(node));
   return node.out;
 }
 

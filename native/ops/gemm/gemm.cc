@@ -181,9 +181,11 @@ void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion<P>& o
   });
 }
 
-template <class T>
+/** kColumns: n, where it is known, so that a row is a few vectors; or 0. */
+template <int kColumns, class T>
 A2S_INLINE void finish_rows(T* __restrict c, int64_t ldc, int64_t rows, int64_t n, const T* __restrict bias, bool gelu,
                             T* __restrict pre, const T* __restrict residual) {
+  if (kColumns) n = kColumns;
   if (!bias) bias = kZeros<T>;
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
     if (gelu && pre) {
@@ -192,20 +194,24 @@ A2S_INLINE void finish_rows(T* __restrict c, int64_t ldc, int64_t rows, int64_t 
         const T x = c[j] + bias[j];
         sum[j] = x, c[j] = math::gelu(x);
       }
-      continue;
+    } else if (gelu) {
+      for (int64_t j = 0; j < n; ++j) c[j] = math::gelu(c[j] + bias[j]);
+    } else {
+      for (int64_t j = 0; j < n; ++j) c[j] += bias[j];
     }
-    for (int64_t j = 0; j < n; ++j) c[j] += bias[j];
-    if (gelu)
-      for (int64_t j = 0; j < n; ++j) c[j] = math::gelu(c[j]);
     if (residual)
       for (int64_t j = 0; j < n; ++j) c[j] += residual[i * ldc + j];
   }
 }
 A2S_CLONES void finish(float* c, int64_t ldc, int64_t rows, int64_t n, const float* bias, bool gelu, float* pre, const float* residual) {
-  finish_rows(c, ldc, rows, n, bias, gelu, pre, residual);
+  switch (n) {
+    case 16: return finish_rows<16>(c, ldc, rows, n, bias, gelu, pre, residual);
+    case 32: return finish_rows<32>(c, ldc, rows, n, bias, gelu, pre, residual);
+    default: return finish_rows<0>(c, ldc, rows, n, bias, gelu, pre, residual);
+  }
 }
 void finish(double* c, int64_t ldc, int64_t rows, int64_t n, const double* bias, bool gelu, double* pre, const double* residual) {
-  finish_rows(c, ldc, rows, n, bias, gelu, pre, residual);
+  finish_rows<0>(c, ldc, rows, n, bias, gelu, pre, residual);
 }
 
 /** Rows [row_begin, row_end) of C and panels [panel_begin, panel_end) of B. */
