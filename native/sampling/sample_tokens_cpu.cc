@@ -79,7 +79,8 @@ void sample_tokens_check(const Call& c) {
   const double temperature = c.num("temperature");
   if (temperature != 0 && temperature < kMinTemperature)
     fail_config("sample_tokens: temperature: expected 0 or at least 0.001, got " + std::to_string(temperature));
-  const int64_t R = c.in[0].dim(0), per_sample = c.integer("rows_per_sample");
+  const int64_t R = c.in[0].dim(0), V = c.in[0].dim(1), per_sample = c.integer("rows_per_sample");
+  if (V == 0) fail_shape("sample_tokens: logits: axis V: expected at least 1, got 0");
   if (R % per_sample)
     fail_shape("sample_tokens: logits: axis R: expected a multiple of rows_per_sample = " + std::to_string(per_sample) +
                ", got " + std::to_string(R));

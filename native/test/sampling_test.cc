@@ -203,6 +203,11 @@ TEST(rows_without_a_distribution_are_errors) {
   };
   for (double temperature : {0.0, 1.0})
     expect(nan, 0, temperature), expect(inf, 0, temperature), expect(-inf, -inf, temperature);
+  for (int64_t rows : {0, 2}) {
+    Arena arena;
+    Draw none(new_tensor(arena, DType::f32, {rows, 0}), {});
+    CHECK_THROWS(none.run(), "sample_tokens: logits: axis V: expected at least 1");
+  }
 
   // What is forbidden may hold anything; -inf beside a finite logit is fine.
   Arena arena;
