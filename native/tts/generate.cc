@@ -362,17 +362,23 @@ class JointProgress {
   std::mutex mutex_;
 };
 
-/** Into how many parts samples are divided, of which each thread generates one. */
-int64_t parts_of(int64_t prompts, int64_t group, int64_t threads) {
-  constexpr int64_t kFewRows = 4;  // of one prompt, whose encoders every part runs for itself
-  return prompts == 1 ? group >= kFewRows * threads ? threads : 1 : prompts >= threads ? threads : 1;
+int64_t weight_bytes(const Tts& tts) {
+  return tts.params().flat_size() * static_cast<int64_t>(tts.bf16() ? sizeof(uint16_t) : size_of(tts.dtype()));
 }
 
-/** Whether threads had better read weights together: alone each reads all of them in every step, from a cache or for many rows. */
+/** Into how many parts samples are divided, of which each thread generates one; 1: all threads work on each step. That is as good where weights
+ *  come from memory for few rows, and waits for no thread that something else keeps busy. */
+int64_t parts_of(const Tts& tts, int64_t prompts, int64_t group, int64_t threads) {
+  constexpr int64_t kCachedBytes = 48 << 20, kManyRows = 48;
+  constexpr int64_t kFewRows = 4;  // of one prompt, whose encoders every part runs for itself
+  const bool enough = prompts == 1 ? group >= kFewRows * threads : prompts >= threads;
+  return enough && (weight_bytes(tts) <= kCachedBytes || prompts * group / threads >= kManyRows) ? threads : 1;
+}
+
+/** Whether parts had better read weights together: alone each reads all of them in every step, from a cache or for many rows. */
 bool reads_together(const Tts& tts, int64_t rows) {
   constexpr int64_t kNearBytes = 16 << 20, kCachedBytes = 32 << 20, kManyRows = 12;
-  const int64_t bytes = tts.params().flat_size() * static_cast<int64_t>(tts.bf16() ? sizeof(uint16_t) : size_of(tts.dtype()));
-  return bytes > (rows < kManyRows ? kNearBytes : kCachedBytes);
+  return weight_bytes(tts) > (rows < kManyRows ? kNearBytes : kCachedBytes);
 }
 
 /** Each thread generates for prompts of its own, or samples of its own of a single one: most operators of a step are too short to share. Nothing
@@ -412,7 +418,7 @@ Generated generate(Context ctx, Arena& arena, const Tts& tts, const Prompts& pro
   check_prompts(tts.config(), prompts);
   require(group >= 1, "group", "at least 1", group);
   check_samples(sample_ids, prompts.text.dim(0) * group);
-  const int64_t parts = parts_of(prompts.text.dim(0), group, ctx.pool.threads());
+  const int64_t parts = parts_of(tts, prompts.text.dim(0), group, ctx.pool.threads());
   if (parts > 1)
     if (auto joined = generate_apart(ctx, arena, tts, prompts, group, sample_ids, settings, parts)) return *joined;
   return Generator(ctx, arena, tts, prompts, group, sample_ids, settings).run();
