@@ -377,8 +377,8 @@ int64_t parts_of(const Tts& tts, int64_t prompts, int64_t group, int64_t threads
 
 /** Whether parts had better read weights together: alone each reads all of them in every step, from a cache or for many rows. */
 bool reads_together(const Tts& tts, int64_t rows) {
-  constexpr int64_t kNearBytes = 16 << 20, kCachedBytes = 32 << 20, kManyRows = 12;
-  return weight_bytes(tts) > (rows < kManyRows ? kNearBytes : kCachedBytes);
+  constexpr int64_t kNearBytes = 16 << 20, kNearBytesOfRows = 32 << 20, kRows = 12;
+  return weight_bytes(tts) > (rows < kRows ? kNearBytes : kNearBytesOfRows);
 }
 
 /** Each thread generates for prompts of its own, or samples of its own of a single one: most operators of a step are too short to share. Nothing
