@@ -92,7 +92,7 @@ void Pool::resize(int threads) {
   threads_ = 1;
   if (threads <= 0) threads = static_cast<int>(allowed_cpus().size());
   if (threads > 1) start_workers(threads);
-  shares_ = std::vector<Share>(threads);
+  shares_ = Shares(static_cast<size_t>(threads));
   threads_ = threads;
 }
 
@@ -142,22 +142,15 @@ void Pool::loop(Worker& w) {
 }
 
 void Pool::work(size_t own) {
-  for (size_t k = 0; k < shares_.size(); ++k) {
-    Share& share = shares_[(own + k) % shares_.size()];
-    // Looking first leaves the line of a finished share with all who look.
-    while (share.next.load(std::memory_order_relaxed) < share.end) {
-      const int64_t i = share.next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= share.end) break;
-      try {
-        body_(arg_, i);
-      } catch (...) {
-        if (!lasting_)
-          for (Share& each : shares_) each.next.store(each.end, std::memory_order_relaxed);
-        std::lock_guard lock(error_mutex_);
-        if (!error_) error_ = std::current_exception();
-      }
+  shares_.take(own, [&](int64_t i) {
+    try {
+      body_(arg_, i);
+    } catch (...) {
+      if (!lasting_) shares_.stop();
+      std::lock_guard lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
     }
-  }
+  });
 }
 
 void Pool::take_part(size_t share) {
@@ -231,11 +224,7 @@ bool Pool::try_run(int64_t count, Body body, void* arg) {
 
 void Pool::run_held(int64_t count, Body body, void* arg, bool lasting) {
   body_ = body, arg_ = arg, lasting_ = lasting;
-  const auto shares = static_cast<int64_t>(shares_.size());
-  for (int64_t s = 0; s < shares; ++s) {
-    shares_[s].next.store(count * s / shares, std::memory_order_relaxed);
-    shares_[s].end = count * (s + 1) / shares;
-  }
+  shares_.deal(count);
 
   const int here = current_cpu();
   size_t helpers = static_cast<size_t>(lasting ? threads() - 1 : std::min<int64_t>(threads() - 1, count - 1)), share = 0;

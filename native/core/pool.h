@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/shares.h"
+
 namespace a2s {
 
 class Pool {
@@ -82,11 +84,6 @@ class Pool {
     size_t share = 0;
     std::thread thread;
   };
-  /** Chunks that one thread begins with: the next one, and where they end. */
-  struct alignas(64) Share {
-    std::atomic<int64_t> next{0};
-    int64_t end = 0;
-  };
   using Body = void (*)(void*, int64_t);
   template <class F>
   static void call(void* f, int64_t i) {
@@ -123,7 +120,7 @@ class Pool {
   Body body_ = nullptr;
   void* arg_ = nullptr;
   bool lasting_ = false;
-  std::vector<Share> shares_;
+  Shares shares_;
   std::exception_ptr error_;
   std::mutex error_mutex_;
   // Of long tasks.

@@ -4,7 +4,7 @@
 
 namespace a2s {
 
-Team::Team(Pool& pool, int64_t members) : pool_(pool), places_(static_cast<size_t>(members)), state_(static_cast<uint64_t>(members) * kMember) {
+Team::Team(Pool& pool, int64_t members) : pool_(pool), places_(static_cast<size_t>(members)), shares_(places_.size()), state_(static_cast<uint64_t>(members) * kMember) {
   all_.reserve(places_.size());
 }
 
@@ -14,11 +14,7 @@ void Team::open() {
   int64_t parts = 0;
   for (Place& p : places_)
     if (p.data) all_.push_back(p.data), parts = p.parts;
-  const auto count = static_cast<int64_t>(places_.size());
-  for (int64_t i = 0; i < count; ++i) {
-    places_[i].next.store(parts * i / count, std::memory_order_relaxed);
-    places_[i].end = parts * (i + 1) / count;
-  }
+  shares_.deal(parts);
   left_.store(parts, std::memory_order_relaxed);
   state_.fetch_sub(all_.size(), std::memory_order_relaxed);
   opened_.fetch_add(1, std::memory_order_release);
@@ -32,19 +28,14 @@ void Team::step(int64_t index, void* data, int64_t parts, Body body, void* arg) 
 
   int64_t done = 0;
   std::exception_ptr error;
-  for (size_t k = 0; k < places_.size(); ++k) {
-    Place& p = places_[(index + k) % places_.size()];
-    while (p.next.load(std::memory_order_relaxed) < p.end) {
-      const int64_t i = p.next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= p.end) break;
-      try {
-        body(arg, all_, i);
-      } catch (...) {
-        error = std::current_exception();
-      }
-      ++done;
+  shares_.take(static_cast<size_t>(index), [&](int64_t i) {
+    try {
+      body(arg, all_, i);
+    } catch (...) {
+      error = std::current_exception();
     }
-  }
+    ++done;
+  });
   left_.fetch_sub(done, std::memory_order_acq_rel);
   pool_.help_until([&] { return left_.load(std::memory_order_acquire) == 0; });
   if (error) std::rethrow_exception(error);

@@ -48,12 +48,10 @@ class Team {
 
  private:
   using Body = void (*)(void*, std::span<void* const>, int64_t);
-  /** A member's data, null before its first step and after its last, and the parts that it begins with: the next one, and where they end. */
+  /** What a member has come with; no data before its first step and after its last. */
   struct alignas(64) Place {
     void* data = nullptr;
     int64_t parts = 0;
-    std::atomic<int64_t> next{0};
-    int64_t end = 0;
   };
   // The state: how many members are left, and how many of them have come.
   static constexpr uint64_t kMember = uint64_t{1} << 32;
@@ -67,6 +65,7 @@ class Team {
   Pool& pool_;
   std::vector<Place> places_;
   std::vector<void*> all_;  // data of this step
+  Shares shares_;
   alignas(64) std::atomic<uint64_t> state_;
   alignas(64) std::atomic<uint32_t> opened_{0};  // steps
   alignas(64) std::atomic<int64_t> left_{0};     // parts that are not done

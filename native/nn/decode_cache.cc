@@ -20,19 +20,24 @@ void copy_row(const Tensor& source, int64_t from, const Tensor& target, int64_t 
   if (target) std::memcpy(row_of(target, to), row_of(source, from), target.bytes() / target.dims[0]);
 }
 
-/** Keys or values x of step t, all heads, to their places in row `row` of kept [rows, H, steps, D]. */
-void keep(const Tensor& kept, int64_t row, int64_t t, const char* x) {
+/** Calls place(to, bytes) for each head's place of step t in row `row` of kept [rows, H, steps, D]. */
+template <class F>
+void each_place(const Tensor& kept, int64_t row, int64_t t, F&& place) {
   const int64_t H = kept.dims[1], steps = kept.dims[2], width = kept.dims[3] * static_cast<int64_t>(size_of(kept.dtype));
   char* to = row_of(kept, row) + t * width;
-  for (int64_t h = 0; h < H; ++h, to += steps * width, x += width) std::memcpy(to, x, static_cast<size_t>(width));
+  for (int64_t h = 0; h < H; ++h, to += steps * width) place(to, width);
 }
 
-/** Fetches the place of step t for keep(). */
+/** Keys or values x of step t, all heads, to their places. */
+void keep(const Tensor& kept, int64_t row, int64_t t, const char* x) {
+  each_place(kept, row, t, [&](char* to, int64_t bytes) { std::memcpy(to, x, static_cast<size_t>(bytes)), x += bytes; });
+}
+
+/** Fetches those places before keep() writes to them. */
 void expect(const Tensor& kept, int64_t row, int64_t t) {
-  const int64_t H = kept.dims[1], steps = kept.dims[2], width = kept.dims[3] * static_cast<int64_t>(size_of(kept.dtype));
-  const char* to = row_of(kept, row) + t * width;
-  for (int64_t h = 0; h < H; ++h, to += steps * width)
-    for (int64_t at = 0; at < width; at += 64) __builtin_prefetch(to + at, 1);
+  each_place(kept, row, t, [](const char* to, int64_t bytes) {
+    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(to + at, 1);
+  });
 }
 
 /** Each channel's window moves one step into the past and takes in x. */

@@ -395,7 +395,8 @@ void multiply_all(std::span<Rows<T>* const> all, const Packed<T>& B, int64_t beg
     T* c;
   };
   std::array<Row, kMaxTaskRows<T>> rows;
-  const auto& [accumulate, bias, gelu, pre, residual] = all[0]->epilogue;
+  const T* bias = all[0]->epilogue.bias;
+  const bool gelu = all[0]->epilogue.gelu;
   const Matrix<T> none{};
   const Epilogue<T> nothing{};
   const Product<T, P> product{0, B.N, B.K, none, nullptr, nullptr, buffers<T>().panel, kernels<T>().columns, nothing};
