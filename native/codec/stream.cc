@@ -67,7 +67,7 @@ class StreamPass {
     }
   }
 
-  const CodecStream::Layer& layer(const NormConv& c) const { return stream_.layers_[static_cast<size_t>(c.index)]; }
+  CodecStream::Layer& layer(const NormConv& c) const { return stream_.layers_[static_cast<size_t>(c.index)]; }
 
   /** y of x; `residual` is added, and may be y; activations of y, where their frequencies are given, go to `activated`, which may be y. */
   void convolve(const NormConv& c, const Lines& x, const Lines& y, const Lines* residual = nullptr, const Param* alpha = nullptr,
@@ -77,10 +77,11 @@ class StreamPass {
     const HalfSnake<T> f = alpha ? snake(alpha) : HalfSnake<T>{};
     LineConv<T> p{.B = streams(), .C = x.C, .O = y.C, .n = x.n, .taps = c.kernel(), .dilation = c.dilation,
                   .filters = layer(c).weight.template as<T>(), .bias = c.bias->value.as<T>(), .x = x.data - c.context(), .x_step = x.step,
-                  .y = y.data, .y_step = y.step};
+                  .y = y.data, .y_step = y.step, .before = layer(c).outputs.data()};
     if (residual) p.residual = residual->data;
     if (alpha) p.activation = &f, p.activated = activated->data, p.activated_step = activated->step;
     conv_lines(ctx_, p);
+    for (int64_t& outputs : layer(c).outputs) outputs += x.n;
   }
 
   /** x [C, n] -> [C / 2, rate n]. The kernel spans two strides: the second half of the last frame's share waits for the next. */
@@ -161,7 +162,7 @@ void fold(Context ctx, const NormConv& c, bool transposed, const Tensor& to) {
   Tape tape(ctx, ctx.scratch, Tape::Mode::infer);
   const Tensor w = c.weight(tape)->value;
   if (transposed) std::memcpy(to.data, w.data, w.bytes());
-  else pack_filters(ctx, 1, w.dims[0], w.dims[1] * w.dims[2], w.as<T>(), to.as<T>());
+  else pack_filters(ctx, w.dims[0], w.dims[1], w.dims[2], w.as<T>(), to.as<T>());
 }
 
 }  // namespace
@@ -172,7 +173,9 @@ CodecStream::CodecStream(Context ctx, const Codec& codec, int64_t streams) : cod
     const Tensor& v = c.v->value;
     const size_t at = static_cast<size_t>(c.index);
     if (layers_.size() <= at) layers_.resize(at + 1);
-    layers_[at] = {new_tensor(arena_, v.dtype, v.shape()), new_tensor(arena_, v.dtype, {streams, channels, context})};
+    const int64_t weights = transposed ? v.size() : filters_size(v.dims[0], v.dims[1], v.dims[2]);
+    layers_[at] = {new_tensor(arena_, v.dtype, {weights}), new_tensor(arena_, v.dtype, {streams, channels, context}),
+                   std::vector<int64_t>(static_cast<size_t>(streams))};
     fill_zero(layers_[at].context);
     v.dtype == DType::f32 ? fold<float>(ctx, c, transposed, layers_[at].weight) : fold<double>(ctx, c, transposed, layers_[at].weight);
   };
@@ -191,6 +194,7 @@ CodecStream::CodecStream(const CodecStream& like, int64_t streams) : codec_(like
   for (Layer& layer : layers_) {
     layer.context = new_tensor(arena_, layer.context.dtype, {streams, layer.context.dims[1], layer.context.dims[2]});
     fill_zero(layer.context);
+    layer.outputs.assign(static_cast<size_t>(streams), 0);
   }
 }
 
@@ -205,7 +209,7 @@ Tensor CodecStream::feed(Tape& tape, const Tensor& codes) {
 void CodecStream::restart(int64_t b) {
   if (b < 0 || b >= streams_)
     fail_config("codec stream: index: expected below " + std::to_string(streams_) + ", got " + std::to_string(b));
-  for (Layer& layer : layers_) fill_zero(rows_of(layer.context, b, 1));
+  for (Layer& layer : layers_) fill_zero(rows_of(layer.context, b, 1)), layer.outputs[static_cast<size_t>(b)] = 0;
 }
 
 }  // namespace a2s

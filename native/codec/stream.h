@@ -31,10 +31,11 @@ class CodecStream {
  private:
   template <class T>
   friend class StreamPass;
-  /** Of a convolution, by NormConv::index: its weight as it is used, packed but for transposed ones, and its last inputs [streams, C,
-   *  context] that later outputs still see. */
+  /** Of a convolution, by NormConv::index: its weight as it is used, packed but for transposed ones, its last inputs [streams, C,
+   *  context] that later outputs still see, and how many outputs each stream has had. */
   struct Layer {
     Tensor weight, context;
+    std::vector<int64_t> outputs;
   };
   const Codec& codec_;
   int64_t streams_;

@@ -2,28 +2,45 @@
 // outputs of the block is one contiguous row; then the panels of filters run over these rows.
 #include "ops/conv/conv_lines.h"
 #include "ops/conv/conv_shape.h"
+#include "ops/conv/minimal_filter.h"
 
 namespace a2s {
 namespace {
 
-/** Whether x is lines without padding and stride, which do not compete for few sets of the first-level cache. */
+/** Whether y is of lines, by no stride; x is as well where nothing is padded. */
+bool of_lines(const ConvShape& s) { return s.groups == 1 && s.H == 1 && s.kh == 1 && s.stride_w == 1; }
+
+/** Whether lines of x are read where they lie: not where they compete for few sets of the first-level cache. */
 template <class T>
-bool are_lines(const ConvShape& s) {
-  return s.groups == 1 && s.H == 1 && s.kh == 1 && s.stride_w == 1 && s.pad_w == 0 && s.pad_right == 0 &&
-         s.W * int64_t{sizeof(T)} % 1024 != 0;
+bool in_place(const ConvShape& s) {
+  return s.pad_w == 0 && s.pad_right == 0 && s.W * int64_t{sizeof(T)} % 1024 != 0;
+}
+
+template <class T>
+void forward_lines(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y) {
+  T* filters = ctx.scratch.alloc<T>(filters_size(s.O, s.C, s.kw));
+  pack_filters(ctx, s.O, s.C, s.kw, w, filters);
+  const int64_t wide = s.pad_w + s.W + s.pad_right;
+  if (wide > s.W) {
+    T* padded = ctx.scratch.alloc<T>(s.B * s.C * wide);
+    ctx.pool.ranges(s.B * s.C, 1 + 16384 / wide, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) copy_line(padded + i * wide, 1, wide, x + i * s.W, -s.pad_w, 1, s.W, s.mode);
+    });
+    x = padded;
+  }
+  conv_lines<T>(ctx, {.B = s.B, .C = s.C, .O = s.O, .n = s.Wo, .taps = s.kw, .dilation = s.dilation_w, .filters = filters, .bias = bias,
+                      .x = x, .x_step = wide, .y = y, .y_step = s.Wo, .residual = residual, .lengths = s.lengths});
 }
 
 }  // namespace
 
 template <class T>
 void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y) {
+  if (of_lines(s) && (in_place<T>(s) || minimally_filtered(s.O, s.C, s.kw))) return forward_lines(ctx, s, x, w, bias, residual, y);
+
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
   T* filters = ctx.scratch.alloc<T>(s.weights());
-  pack_filters(ctx, s.groups, s.Og, R, w, filters);
-  if (are_lines<T>(s))
-    return conv_lines<T>(ctx, {.B = s.B, .C = s.C, .O = s.O, .n = s.Wo, .taps = s.kw, .dilation = s.dilation_w, .filters = filters,
-                               .bias = bias, .x = x, .x_step = s.W, .y = y, .y_step = s.Wo, .residual = residual, .lengths = s.lengths});
-
+  pack_panels(ctx, s.groups, s.Og, R, w, filters);
   const bool shared = ctx.pool.threads() > 1;
   const Blocks blocks(s.Ho, s.Wo, block_columns(s.Cg * phases, s.Ho * s.Wo, s.B * s.groups, shared));
   const int64_t high = blocks.h + (s.kh - 1) * s.dilation_h / s.stride_h,

@@ -1,23 +1,35 @@
 #include "ops/conv/conv_lines.h"
 
 #include "ops/conv/conv_shape.h"
+#include "ops/conv/minimal_filter.h"
 #include "ops/conv/transpose_lines.h"
 
 namespace a2s {
 
+int64_t filters_size(int64_t O, int64_t C, int64_t taps) {
+  return minimally_filtered(O, C, taps) ? minimal_filters_size(O, C, taps) : O * C * taps;
+}
+
 template <class T>
-void pack_filters(const Context& ctx, int64_t groups, int64_t O, int64_t R, const T* w, T* filters) {
+void pack_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters) {
+  if (minimally_filtered(O, C, taps)) return pack_minimal_filters(ctx, O, C, taps, w, filters);
+  pack_panels(ctx, 1, O, C * taps, w, filters);
+}
+
+template <class T>
+void pack_panels(const Context& ctx, int64_t groups, int64_t O, int64_t R, const T* w, T* to) {
   const Panels panels(O, tap_panel<T>());
   ctx.pool.ranges(groups * panels.count, 1 + 8192 / R, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = (i / panels.count * O + panels.begin(i % panels.count)) * R;
-      transpose_lines(filters + first, w + first, panels.height(i % panels.count), R, R);
+      transpose_lines(to + first, w + first, panels.height(i % panels.count), R, R);
     }
   });
 }
 
 template <class T>
 void conv_lines(const Context& ctx, const LineConv<T>& p) {
+  if (minimally_filtered(p.O, p.C, p.taps)) return minimal_filter_lines(ctx, p);
   const int64_t R = p.C * p.taps;
   ScratchScope scope(ctx.scratch);
   int32_t* offset = ctx.scratch.alloc<int32_t>(R);
@@ -50,6 +62,8 @@ void conv_lines(const Context& ctx, const LineConv<T>& p) {
 
 template void pack_filters(const Context&, int64_t, int64_t, int64_t, const float*, float*);
 template void pack_filters(const Context&, int64_t, int64_t, int64_t, const double*, double*);
+template void pack_panels(const Context&, int64_t, int64_t, int64_t, const float*, float*);
+template void pack_panels(const Context&, int64_t, int64_t, int64_t, const double*, double*);
 template void conv_lines(const Context&, const LineConv<float>&);
 template void conv_lines(const Context&, const LineConv<double>&);
 

@@ -17,6 +17,7 @@ struct LineConv {
   int64_t y_step;
   const T* residual = nullptr;       // lines as far apart as those of y, which they may be
   const int32_t* lengths = nullptr;  // [B]: how many t are computed, the rest is 0; null: n
+  const int64_t* before = nullptr;   // [B]: outputs that the signal has before these; null: none
   const HalfSnake<T>* activation = nullptr;
   T* activated = nullptr;  // where to; may be y
   int64_t activated_step = 0;
@@ -39,8 +40,13 @@ struct LineConvTranspose {
 template <class T>
 void conv_transpose_lines(const Context& ctx, const LineConvTranspose<T>& p);
 
-/** Filters w [O, R] of O outputs as convolutions take them, which is as many elements; with groups, O is that of one. */
+/** Filters w [O, C, taps] as conv_lines takes them, which is filters_size elements. */
 template <class T>
-void pack_filters(const Context& ctx, int64_t groups, int64_t O, int64_t R, const T* w, T* filters);
+void pack_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters);
+int64_t filters_size(int64_t O, int64_t C, int64_t taps);
+
+/** Filters w [groups, O, R] as panels of columns [R, height], as many elements. */
+template <class T>
+void pack_panels(const Context& ctx, int64_t groups, int64_t O, int64_t R, const T* w, T* panels);
 
 }  // namespace a2s

@@ -1,0 +1,201 @@
+// With s = t + 3 g d for tap group g of outputs t and t + d (d: the dilation), x_i = x[s + i d] and taps a, b, c:
+//   y[t]     = a (x_0 - x_2) + (a + b + c) / 2 (x_1 + x_2) + (a - b + c) / 2 (x_2 - x_1)
+//   y[t + d] = c (x_3 - x_1) + (a + b + c) / 2 (x_1 + x_2) - (a - b + c) / 2 (x_2 - x_1)
+// The two products in common are summed over all channels and groups before they are added to either output. Outputs are paired
+// by their position in the signal, wherever a portion or a block of it begins: results do not depend on that.
+#include "ops/conv/minimal_filter.h"
+
+#include <array>
+#include <atomic>
+
+#include "ops/conv/conv_shape.h"
+#include "ops/conv/minimal_filter_lanes.h"
+#include "ops/conv/transpose_lines.h"
+
+namespace a2s {
+namespace {
+
+constexpr size_t kSums = 4;           // of products: for y[t] alone, for both outputs, for both with opposite signs, for y[t + d] alone
+constexpr int64_t kDepth = 384;       // rows of a product: its panel of filters stays in the first-level cache
+constexpr int64_t kCached = 160'000;  // elements of a block's rows, so that those of a product stay in the second-level cache
+constexpr int64_t kLeastColumns = 128;
+
+/** Rows of a channel in a sum. Two taps that are left of the groups take three products, one takes two: filter_inputs has them. */
+int64_t rows_of(int64_t taps, size_t sum) { return taps / 3 + (taps % 3 == 2 ? sum != 2 : taps % 3 == 1 && sum % 3 == 0); }
+
+/** Where the rows of each sum begin, and where all end. */
+std::array<int64_t, kSums + 1> starts(int64_t C, int64_t taps) {
+  std::array<int64_t, kSums + 1> start{};
+  for (size_t q = 0; q < kSums; ++q) start[q + 1] = start[q] + C * rows_of(taps, q);
+  return start;
+}
+
+}  // namespace
+
+bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
+  const int64_t channels = std::min(O, C);
+  return taps >= 3 && channels * channels * taps >= 50000;  // below, the sums around the products take about what these save
+}
+
+int64_t minimal_filters_size(int64_t O, int64_t C, int64_t taps) { return O * starts(C, taps)[kSums]; }
+
+/** Of each sum, of each kDepth rows, of each panel: its columns, row by row. That is the order of use. */
+template <class T>
+void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters) {
+  const Panels panels(O, tap_panel<T>());
+  const auto start = starts(C, taps);
+  const int64_t rows = start[kSums];
+  ScratchScope scope(ctx.scratch);
+  each_task<T>(ctx, panels.count, tap_panel<T>() * rows, [&](int64_t panel, T* lines) {
+    const int64_t first = panels.begin(panel), M = panels.height(panel);
+    for (int64_t m = 0; m < M; ++m) {
+      const T* from = w + (first + m) * C * taps;
+      std::array<T*, kSums> to;
+      for (size_t q = 0; q < kSums; ++q) to[q] = lines + m * rows + start[q];
+      for (int64_t c = 0; c < C; ++c, from += taps % 3) {
+        for (int64_t j = 0; j < taps / 3; ++j, from += 3) {
+          const T outer = (from[0] + from[2]) / 2, middle = from[1] / 2;
+          *to[0]++ = from[0], *to[1]++ = outer + middle, *to[2]++ = outer - middle, *to[3]++ = -from[2];
+        }
+        if (taps % 3 == 1) *to[0]++ = from[0], *to[3]++ = from[0];
+        if (taps % 3 == 2) *to[0]++ = -from[0], *to[1]++ = from[0] + from[1], *to[3]++ = from[1];
+      }
+    }
+    for (size_t q = 0; q < kSums; ++q)
+      for (int64_t r = start[q]; r < start[q + 1]; r += kDepth) {
+        const int64_t depth = std::min(kDepth, start[q + 1] - r);
+        transpose_lines(filters + r * O + first * depth, lines + r, M, rows, depth);
+      }
+  });
+}
+
+namespace {
+
+/** A convolution in blocks of columns. */
+template <class T>
+class MinimalFilter {
+ public:
+  MinimalFilter(const Context& ctx, const LineConv<T>& p)
+      : ctx_(ctx), p_(p), pairs_(p.dilation), panels_(p.O, tap_panel<T>()), start_(starts(p.C, p.taps)), rows_(start_[kSums]) {
+    const int64_t d = p.dilation;
+    int64_t lead = 0;  // outputs before x that are paired with those of x
+    for (int64_t b = 0; p.before && b < p.B; ++b) lead = std::max(lead, p.before[b] % (2 * d));
+    tile_ = panels_.height(0) > 8 ? 32 : 48;  // whole vectors of the product, whatever its instruction set
+    runs_ = (lead + p.n + 2 * d - 1) / (2 * d);
+    const int64_t threads = ctx.pool.threads(), wanted = threads > 1 ? 6 * threads : 1;  // tasks
+    int64_t most = std::max(kCached / rows_ / tile_ * tile_, kLeastColumns);
+    while (most > kLeastColumns && p.B * runs_ * d < wanted * most) most /= 2;
+    block_ = std::clamp<int64_t>(most / d, 1, runs_);
+    blocks_ = std::max<int64_t>(1, (runs_ + block_ / 2) / block_);
+    parts_ = std::clamp<int64_t>((wanted + p.B * blocks_ - 1) / (p.B * blocks_), 1, panels_.count);
+    width_ = tiled(std::max(block_, runs_ - (blocks_ - 1) * block_) * d);
+    line_ = (pairs_.position(width_) + (p.taps + 1) * d + kFilterSlack + 15) / 16 * 16;
+  }
+
+  void run() {
+    int32_t* offset = ctx_.scratch.alloc<int32_t>(kDepth);
+    for (int64_t r = 0; r < kDepth; ++r) offset[r] = static_cast<int32_t>(r * tile_);
+    offset_ = offset;
+    const int64_t size = rows_ * width_, sums = int64_t{kSums} * (p_.O / parts_ + tap_panel<T>()) * width_ + kFilterSlack;
+    const int64_t tasks = p_.B * blocks_ * parts_;
+    std::atomic<int64_t> next{0};
+    ctx_.pool.run(std::min<int64_t>(ctx_.pool.threads(), tasks), [&](int64_t) {
+      // Memory of the thread's own, the same in every call: what another one wrote would come from its cache.
+      thread_local Arena memory;
+      memory.reset();
+      T* own = memory.alloc<T>(size + std::max(line_, sums));
+      for (int64_t i, held = -1; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks; held = i / parts_) {
+        const Block block = at(i / parts_ / blocks_, i / parts_ % blocks_);
+        if (held != i / parts_) inputs(block, own, own + size);
+        outputs(block, i % parts_ * panels_.count / parts_, (i % parts_ + 1) * panels_.count / parts_, own, own + size);
+      }
+    });
+  }
+
+ private:
+  /** Outputs [begin, end) of item b, of which those before `valid` are computed; t: the first one of the first column, which may be before x. */
+  struct Block {
+    int64_t b, t, begin, valid, end, columns;
+  };
+  Block at(int64_t b, int64_t i) const {
+    const int64_t period = 2 * p_.dilation, runs = i + 1 < blocks_ ? block_ : runs_ - i * block_;
+    Block k{.b = b, .t = i * block_ * period - (p_.before ? p_.before[b] % period : 0)};
+    k.begin = std::max<int64_t>(k.t, 0), k.end = std::max(k.begin, std::min(k.t + runs * period, p_.n));
+    k.valid = std::clamp<int64_t>(p_.lengths ? p_.lengths[b] : p_.n, k.begin, k.end);
+    k.columns = k.valid > k.begin ? (k.valid - k.t + period - 1) / period * p_.dilation : 0;
+    return k;
+  }
+
+  int64_t tiled(int64_t columns) const { return (columns + tile_ - 1) / tile_ * tile_; }
+
+  /** The rows; `line` holds what is seen of one channel. */
+  void inputs(const Block& k, T* rows, T* line) {
+    const int64_t size = p_.n + (p_.taps - 1) * p_.dilation;
+    const int64_t first = std::clamp<int64_t>(-k.t, 0, line_), last = std::clamp(size - k.t, first, line_);
+    FilterInputs<T> in{pairs_, p_.taps, tiled(k.columns), nullptr, {}, tile_, rows_ * tile_};
+    for (int64_t c = 0; c < p_.C; ++c) {
+      in.x = p_.x + (k.b * p_.C + c) * p_.x_step + k.t;
+      if (first > 0 || last < line_) {
+        std::fill_n(line, first, T(0));
+        std::copy(in.x + first, in.x + last, line + first);
+        std::fill(line + last, line + line_, T(0));
+        in.x = line;
+      }
+      for (size_t q = 0; q < kSums; ++q) in.to[q] = rows + (start_[q] + c * rows_of(p_.taps, q)) * tile_;
+      filter_inputs(in);
+    }
+  }
+
+  /** The outputs of panels [p0, p1) of filters; `sums` holds their sums. */
+  void outputs(const Block& k, int64_t p0, int64_t p1, const T* rows, T* sums) {
+    const int64_t o0 = panels_.begin(p0), o1 = panels_.begin(p1);
+    auto sums_of = [&](size_t q, int64_t o) { return sums + (static_cast<int64_t>(q) * (o1 - o0) + o - o0) * width_; };
+    for (size_t q = 0; q < kSums; ++q)
+      for (int64_t r = start_[q]; r < start_[q + 1]; r += kDepth)
+        for (int64_t panel = p0; panel < p1; ++panel)
+          for (int64_t n = 0; n < k.columns; n += tile_) {
+            const int64_t first = panels_.begin(panel), depth = std::min(kDepth, start_[q + 1] - r);
+            TapProduct<T> product{p_.filters + r * p_.O + first * depth, panels_.height(panel), rows + n * rows_ + r * tile_, offset_,
+                                  depth, sums_of(q, first) + n, width_, std::min(tile_, k.columns - n)};
+            if (p_.bias && q % 3 == 0) product.bias = p_.bias + first;  // once in each output
+            product.accumulate = r > start_[q];
+            tap_product(product);
+          }
+    for (int64_t o = o0; o < o1; ++o) {
+      const int64_t line = k.b * p_.O + o;
+      T* y = p_.y + line * p_.y_step;
+      FilterOutputs<T> out{pairs_, k.begin - k.t, k.valid - k.t, {}, p_.residual ? p_.residual + line * p_.y_step + k.t : nullptr, y + k.t};
+      for (size_t q = 0; q < kSums; ++q) out.sums[q] = sums_of(q, o);
+      filter_outputs(out);
+      std::fill(y + k.valid, y + k.end, T(0));
+      if (p_.activation) p_.activation->line(o, y + k.begin, p_.activated + line * p_.activated_step + k.begin, k.end - k.begin);
+    }
+  }
+
+  const Context& ctx_;
+  const LineConv<T>& p_;
+  const Pairs pairs_;
+  const Panels panels_;
+  const std::array<int64_t, kSums + 1> start_;
+  const int64_t rows_;
+  int64_t tile_;                  // columns whose rows lie together
+  int64_t runs_, block_, blocks_;  // runs of d columns, of a block (the last one has the rest), blocks of an item
+  int64_t parts_;                 // of the panels of a block
+  int64_t width_, line_;          // most columns of a block, in whole tiles, and what they see of a channel
+  const int32_t* offset_ = nullptr;
+};
+
+}  // namespace
+
+template <class T>
+void minimal_filter_lines(const Context& ctx, const LineConv<T>& p) {
+  ScratchScope scope(ctx.scratch);
+  MinimalFilter<T>(ctx, p).run();
+}
+
+template void pack_minimal_filters(const Context&, int64_t, int64_t, int64_t, const float*, float*);
+template void pack_minimal_filters(const Context&, int64_t, int64_t, int64_t, const double*, double*);
+template void minimal_filter_lines(const Context&, const LineConv<float>&);
+template void minimal_filter_lines(const Context&, const LineConv<double>&);
+
+}  // namespace a2s
