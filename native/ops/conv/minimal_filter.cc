@@ -33,8 +33,7 @@ std::array<int64_t, kSums + 1> starts(int64_t C, int64_t taps) {
 }  // namespace
 
 bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
-  const int64_t channels = std::min(O, C);
-  return taps >= 3 && channels * channels * taps >= 50000;  // below, the sums around the products take about what these save
+  return taps >= 3 && std::min(O, C) * taps >= 400;  // below, the sums around the products take about what these save
 }
 
 int64_t minimal_filters_size(int64_t O, int64_t C, int64_t taps) { return O * starts(C, taps)[kSums]; }
@@ -44,27 +43,29 @@ template <class T>
 void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters) {
   const Panels panels(O, tap_panel<T>());
   const auto start = starts(C, taps);
-  const int64_t rows = start[kSums];
+  const int64_t R = C * taps;
   ScratchScope scope(ctx.scratch);
-  each_task<T>(ctx, panels.count, tap_panel<T>() * rows, [&](int64_t panel, T* lines) {
+  each_task<T>(ctx, panels.count, tap_panel<T>() * R, [&](int64_t panel, T* columns) {
     const int64_t first = panels.begin(panel), M = panels.height(panel);
-    for (int64_t m = 0; m < M; ++m) {
-      const T* from = w + (first + m) * C * taps;
-      std::array<T*, kSums> to;
-      for (size_t q = 0; q < kSums; ++q) to[q] = lines + m * rows + start[q];
-      for (int64_t c = 0; c < C; ++c, from += taps % 3) {
-        for (int64_t j = 0; j < taps / 3; ++j, from += 3) {
-          const T outer = (from[0] + from[2]) / 2, middle = from[1] / 2;
-          *to[0]++ = from[0], *to[1]++ = outer + middle, *to[2]++ = outer - middle, *to[3]++ = -from[2];
-        }
-        if (taps % 3 == 1) *to[0]++ = from[0], *to[3]++ = from[0];
-        if (taps % 3 == 2) *to[0]++ = -from[0], *to[1]++ = from[0] + from[1], *to[3]++ = from[1];
-      }
-    }
-    for (size_t q = 0; q < kSums; ++q)
-      for (int64_t r = start[q]; r < start[q + 1]; r += kDepth) {
-        const int64_t depth = std::min(kDepth, start[q + 1] - r);
-        transpose_lines(filters + r * O + first * depth, lines + r, M, rows, depth);
+    transpose_lines(columns, w + first * R, M, R, R);
+    auto row = [&](size_t q, int64_t r) {
+      const int64_t part = start[q] + r / kDepth * kDepth;
+      return filters + part * O + first * std::min(kDepth, start[q + 1] - part) + r % kDepth * M;
+    };
+    for (int64_t c = 0; c < C; ++c)
+      for (int64_t j = 0; j < taps; j += 3) {
+        const T *a0 = columns + (c * taps + j) * M, *a1 = a0 + M, *a2 = a1 + M;
+        std::array<T*, kSums> to{};
+        for (size_t q = 0; q < kSums; ++q)
+          if (j / 3 < rows_of(taps, q)) to[q] = row(q, c * rows_of(taps, q) + j / 3);
+        if (taps - j >= 3)
+          for (int64_t m = 0; m < M; ++m) {
+            const T outer = (a0[m] + a2[m]) / 2, middle = a1[m] / 2;
+            to[0][m] = a0[m], to[1][m] = outer + middle, to[2][m] = outer - middle, to[3][m] = -a2[m];
+          }
+        else if (taps - j == 2)
+          for (int64_t m = 0; m < M; ++m) to[0][m] = -a0[m], to[1][m] = a0[m] + a1[m], to[3][m] = a1[m];
+        else std::copy_n(a0, M, to[0]), std::copy_n(a0, M, to[3]);
       }
   });
 }

@@ -10,6 +10,7 @@ namespace a2s {
 namespace {
 
 constexpr int64_t kDepth = 384;  // rows of x per pass: the panel of w stays in the L1 cache, and the sums are short
+constexpr int64_t kAhead = 2048;  // elements of w that are fetched early, past a page and the panels between: too many in all for the caches
 
 /** M rows by N vectors of y, all in registers; of a tail only the first `columns` columns exist. */
 template <class S, int M, int N, bool kTail>
@@ -25,6 +26,7 @@ A2S_INLINE void tile(const float* w, const float* x, const int32_t* offset, int6
     for (int n = 0; n < N; ++n) sum[m][n] = S::set(0.f);
   for (int64_t r = 0; r < R; ++r) {
     const float* row = x + offset[r];
+    __builtin_prefetch(w + r * M + kAhead);
     typename S::Vector v[N];
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) v[n] = load(row + n * S::lanes, n);
