@@ -33,7 +33,8 @@ std::array<int64_t, kSums + 1> starts(int64_t C, int64_t taps) {
 }  // namespace
 
 bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
-  return taps >= 3 && std::min(O, C) * taps >= 400;  // below, the sums around the products take about what these save
+  const int64_t channels = std::min(O, C);
+  return taps >= 3 && channels >= 32 && channels * taps >= 400;  // below, the sums around the products take about what these save
 }
 
 int64_t minimal_filters_size(int64_t O, int64_t C, int64_t taps) { return O * starts(C, taps)[kSums]; }
@@ -88,7 +89,8 @@ class MinimalFilter {
     while (most > kLeastColumns && p.B * runs_ * d < wanted * most) most /= 2;
     block_ = std::clamp<int64_t>(most / d, 1, runs_);
     blocks_ = std::max<int64_t>(1, (runs_ + block_ / 2) / block_);
-    parts_ = std::clamp<int64_t>((wanted + p.B * blocks_ - 1) / (p.B * blocks_), 1, panels_.count);
+    const int64_t items = std::max<int64_t>(p.B * blocks_, 1);
+    parts_ = std::clamp<int64_t>((wanted + items - 1) / items, 1, panels_.count);
     width_ = tiled(std::max(block_, runs_ - (blocks_ - 1) * block_) * d);
     line_ = (pairs_.position(width_) + (p.taps + 1) * d + kFilterSlack + 15) / 16 * 16;
   }

@@ -31,7 +31,7 @@ void plain(const FilterInputs<T>& p) {
   for (int64_t n = 0; n < p.columns; ++n) {
     const T* x = p.x + p.pairs.position(n);
     const int64_t at = n / p.tile * p.step + n % p.tile;
-    auto put = [&](size_t point, int64_t row, T value) { p.to[point][at + row * p.tile] = value; };
+    auto put = [&](int sum, int64_t row, T value) { p.to[sum][at + row * p.tile] = value; };
     for (int64_t g = 0; g < whole; ++g, x += 3 * d) {
       put(0, g, x[0] - x[2 * d]), put(1, g, x[d] + x[2 * d]);
       put(2, g, x[2 * d] - x[d]), put(3, g, x[d] - x[3 * d]);
@@ -44,7 +44,7 @@ void plain(const FilterInputs<T>& p) {
 template <class T>
 void plain(const FilterOutputs<T>& p) {
   const int64_t d = p.pairs.d;
-  const auto [a, b, c, e] = p.sums;
+  const auto& [a, b, c, e] = p.sums;
   for (int64_t t = p.begin; t < p.end; ++t) {
     const int64_t n = t / (2 * d) * d + t % d;
     const T y = t % (2 * d) < d ? a[n] + (b[n] + c[n]) : e[n] + (b[n] - c[n]);

@@ -1,6 +1,5 @@
 // What goes into the products of minimal_filter and what comes out of them, for one line at a time.
 #pragma once
-#include <array>
 #include <cstdint>
 
 namespace a2s {
@@ -25,7 +24,7 @@ struct FilterInputs {
   const Pairs& pairs;
   int64_t taps, columns;
   const T* x;            // of which position(columns) + (taps + 1) d + kFilterSlack are read
-  std::array<T*, 4> to;  // for each product its first row, `tile` columns; others follow
+  T* to[4];              // for each product its first row, `tile` columns; others follow
   int64_t tile, step;    // step: from a tile to the next one
 };
 constexpr int64_t kFilterSlack = 32;
@@ -35,8 +34,8 @@ template <class T>
 struct FilterOutputs {
   const Pairs& pairs;
   int64_t begin, end;
-  std::array<const T*, 4> sums;  // of which kFilterSlack more are read than there are
-  const T* residual;             // null: none; may be y
+  const T* sums[4];   // of which kFilterSlack more are read than there are
+  const T* residual;  // null: none; may be y
   T* y;
 };
 

@@ -10,7 +10,7 @@ namespace a2s {
 namespace {
 
 constexpr int64_t kDepth = 384;  // rows of x per pass: the panel of w stays in the L1 cache, and the sums are short
-constexpr int64_t kAhead = 2048;  // elements of w that are fetched early, past a page and the panels between: too many in all for the caches
+constexpr int64_t kAhead = 2048;  // elements of w that are fetched ahead: past the end of a page, where the hardware stops
 
 /** M rows by N vectors of y, all in registers; of a tail only the first `columns` columns exist. */
 template <class S, int M, int N, bool kTail>
