@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/conv/conv.h"
+#include "ops/conv/conv_lines.h"
 
 namespace a2s {
 namespace {
@@ -19,6 +20,19 @@ void require_finite_of(const Tensor& audio) {
     if (!std::isfinite(x[i]))
       fail(ErrorCode::Data, "codec decoder: wav[" + std::to_string(i / S) + ", " + std::to_string(i % S) +
                                 "]: expected a finite sample, got " + std::to_string(x[i]));
+}
+
+/** In `arena`; the scratch memory is given back. */
+template <class T>
+Tensor pack(const Context& ctx, const NormConv& c, bool transposed, Arena& arena) {
+  const Tensor& v = c.v->value;
+  const Tensor to = new_tensor(arena, v.dtype, {transposed ? v.size() : filters_size(v.dims[0], v.dims[1], v.dims[2])});
+  ScratchScope scope(ctx.scratch);
+  Tape tape(ctx, ctx.scratch, Tape::Mode::infer);
+  const Tensor w = c.weight(tape)->value;
+  if (transposed) std::memcpy(to.data, w.data, w.bytes());
+  else pack_filters(ctx, w.dims[0], w.dims[1], w.dims[2], w.as<T>(), to.as<T>());
+  return to;
 }
 
 }  // namespace
@@ -65,6 +79,27 @@ Var* Decoder::forward(Tape& tape, Var* x, const Tensor& frames) const {
   require_finite(x->value);
   x = tape.apply(clamp, {x}, {{"low", -1}, {"high", 1}});
   return tape.view(x, {x->value.dims[0], x->value.dims[2]});
+}
+
+const std::vector<Tensor>& Decoder::packed(const Context& ctx) const {
+  const Param& any = *layers_.pre_conv.v;
+  if (packed_.version == any.owner->version()) return packed_.weights;
+  packed_.version.reset(), packed_.weights.clear(), packed_.arena.reset();
+  auto add = [&](const NormConv& c, bool transposed) {
+    const size_t at = static_cast<size_t>(c.index);
+    if (packed_.weights.size() <= at) packed_.weights.resize(at + 1);
+    packed_.weights[at] = any.value.dtype == DType::f32 ? pack<float>(ctx, c, transposed, packed_.arena)
+                                                        : pack<double>(ctx, c, transposed, packed_.arena);
+  };
+  add(layers_.pre_conv, false);
+  for (const Stage& s : layers_.stages) {
+    add(s.up, true);
+    for (const auto& chain : s.res_layer.chains)
+      for (const ResBlock& b : chain) add(b.input_conv, false), add(b.skip_conv, false);
+  }
+  add(layers_.post_conv, false);
+  packed_.version = any.owner->version();
+  return packed_.weights;
 }
 
 }  // namespace a2s

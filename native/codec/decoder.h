@@ -1,6 +1,8 @@
 // Quantised latents to audio: a causal stack of transposed convolutions and residual layers. Sample s depends on
 // frames 0 .. s / hop alone, so that audio may be decoded in any portions (codec/stream.h).
 #pragma once
+#include <optional>
+
 #include "codec/layers.h"
 
 namespace a2s {
@@ -27,9 +29,18 @@ class Decoder {
   Var* forward(Tape& tape, Var* x, const Tensor& frames) const;
 
   const Layers& layers() const { return layers_; }
+  /** The convolutions' weights by NormConv::index, folded, and packed but for transposed ones. They are made anew when parameters have
+   *  changed, by one thread while no other calls this. */
+  const std::vector<Tensor>& packed(const Context& ctx) const;
 
  private:
+  struct Packed {
+    Arena arena;
+    std::vector<Tensor> weights;
+    std::optional<uint64_t> version;  // of the parameters
+  };
   Layers layers_;
+  mutable Packed packed_;
 };
 
 /** @throws Data when a sample of audio [B, S], or [B, 1, S], is not finite. */

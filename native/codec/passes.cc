@@ -99,9 +99,9 @@ Tensor decode_batch(const CodecPass& pass, const Codec& codec, const Tensor& cod
       std::memcpy(static_cast<char*>(wav.data) + (b * T + t) * hop * width, piece.data, piece.bytes());
     }
   };
-  CodecStream first(pass.ctx, codec, 1);
+  codec.decoder().packed(pass.ctx);  // by all threads
   share_items(pass, counts, [&](const Context& ctx, auto&& items) {
-    CodecStream stream(first, 1);
+    CodecStream stream(codec, 1);
     items([&](int64_t b) { decode_item(stream, ctx, b); });
   });
   return wav;

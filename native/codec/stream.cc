@@ -17,7 +17,8 @@ template <class T>
 class StreamPass {
  public:
   StreamPass(Tape& tape, CodecStream& stream)
-      : tape_(tape), ctx_(tape.context()), arena_(tape.arena()), stream_(stream), layers_(stream.codec_.decoder().layers()) {}
+      : tape_(tape), ctx_(tape.context()), arena_(tape.arena()), stream_(stream), layers_(stream.codec_.decoder().layers()),
+        weights_(stream.codec_.decoder().packed(ctx_)) {}
 
   Tensor decode(const Tensor& latent) {
     const int64_t B = latent.dims[0], D = latent.dims[1], n = latent.dims[2];
@@ -68,6 +69,7 @@ class StreamPass {
   }
 
   CodecStream::Layer& layer(const NormConv& c) const { return stream_.layers_[static_cast<size_t>(c.index)]; }
+  const T* weight(const NormConv& c) const { return weights_[static_cast<size_t>(c.index)].template as<T>(); }
 
   /** y of x; `residual` is added, and may be y; activations of y, where their frequencies are given, go to `activated`, which may be y. */
   void convolve(const NormConv& c, const Lines& x, const Lines& y, const Lines* residual = nullptr, const Param* alpha = nullptr,
@@ -76,7 +78,7 @@ class StreamPass {
     continue_context(c, x);
     const HalfSnake<T> f = alpha ? snake(alpha) : HalfSnake<T>{};
     LineConv<T> p{.B = streams(), .C = x.C, .O = y.C, .n = x.n, .taps = c.kernel(), .dilation = c.dilation,
-                  .filters = layer(c).weight.template as<T>(), .bias = c.bias->value.as<T>(), .x = x.data - c.context(), .x_step = x.step,
+                  .filters = weight(c), .bias = c.bias->value.as<T>(), .x = x.data - c.context(), .x_step = x.step,
                   .y = y.data, .y_step = y.step, .before = layer(c).outputs.data()};
     if (residual) p.residual = residual->data;
     if (alpha) p.activation = &f, p.activated = activated->data, p.activated_step = activated->step;
@@ -91,7 +93,7 @@ class StreamPass {
     activate(s.alpha, x, in);
     continue_context(s.up, in);
     conv_transpose_lines<T>(ctx_, {.B = streams(), .C = x.C, .O = y.C, .groups = y.C, .T_in = 1 + x.n, .n = y.n, .taps = 2 * s.rate,
-                                   .stride = s.rate, .trim = s.rate, .w = layer(s.up).weight.template as<T>(),
+                                   .stride = s.rate, .trim = s.rate, .w = weight(s.up),
                                    .bias = s.up.bias->value.as<T>(), .x = in.data - 1, .x_step = in.step, .y = y.data, .y_step = y.step});
   }
 
@@ -152,50 +154,26 @@ class StreamPass {
   Arena& arena_;
   CodecStream& stream_;
   const Decoder::Layers& layers_;
+  const std::vector<Tensor>& weights_;
 };
 
-namespace {
-
-template <class T>
-void fold(Context ctx, const NormConv& c, bool transposed, const Tensor& to) {
-  ScratchScope scope(ctx.scratch);
-  Tape tape(ctx, ctx.scratch, Tape::Mode::infer);
-  const Tensor w = c.weight(tape)->value;
-  if (transposed) std::memcpy(to.data, w.data, w.bytes());
-  else pack_filters(ctx, w.dims[0], w.dims[1], w.dims[2], w.as<T>(), to.as<T>());
-}
-
-}  // namespace
-
-CodecStream::CodecStream(Context ctx, const Codec& codec, int64_t streams) : codec_(codec), streams_(streams) {
+CodecStream::CodecStream(const Codec& codec, int64_t streams) : codec_(codec), streams_(streams) {
   if (streams < 1) fail_config("codec stream: streams: expected at least 1, got " + std::to_string(streams));
-  auto add = [&](const NormConv& c, int64_t channels, int64_t context, bool transposed) {
-    const Tensor& v = c.v->value;
+  auto add = [&](const NormConv& c, int64_t channels, int64_t context) {
     const size_t at = static_cast<size_t>(c.index);
     if (layers_.size() <= at) layers_.resize(at + 1);
-    const int64_t weights = transposed ? v.size() : filters_size(v.dims[0], v.dims[1], v.dims[2]);
-    layers_[at] = {new_tensor(arena_, v.dtype, {weights}), new_tensor(arena_, v.dtype, {streams, channels, context}),
-                   std::vector<int64_t>(static_cast<size_t>(streams))};
+    layers_[at] = {new_tensor(arena_, codec.dtype(), {streams, channels, context}), std::vector<int64_t>(static_cast<size_t>(streams))};
     fill_zero(layers_[at].context);
-    v.dtype == DType::f32 ? fold<float>(ctx, c, transposed, layers_[at].weight) : fold<double>(ctx, c, transposed, layers_[at].weight);
   };
-  auto plain = [&](const NormConv& c) { add(c, c.v->value.dims[1], c.context(), false); };
+  auto plain = [&](const NormConv& c) { add(c, c.v->value.dims[1], c.context()); };
   const Decoder::Layers& layers = codec.decoder().layers();
   plain(layers.pre_conv);
   for (const Decoder::Stage& s : layers.stages) {
-    add(s.up, s.up.v->value.dims[0], 1, true);
+    add(s.up, s.up.v->value.dims[0], 1);
     for (const auto& chain : s.res_layer.chains)
       for (const ResBlock& b : chain) plain(b.input_conv), plain(b.skip_conv);
   }
   plain(layers.post_conv);
-}
-
-CodecStream::CodecStream(const CodecStream& like, int64_t streams) : codec_(like.codec_), streams_(streams), layers_(like.layers_) {
-  for (Layer& layer : layers_) {
-    layer.context = new_tensor(arena_, layer.context.dtype, {streams, layer.context.dims[1], layer.context.dims[2]});
-    fill_zero(layer.context);
-    layer.outputs.assign(static_cast<size_t>(streams), 0);
-  }
 }
 
 Tensor CodecStream::feed(Tape& tape, const Tensor& codes) {

@@ -10,14 +10,12 @@ namespace a2s {
 
 class CodecStream {
  public:
-  /** `streams` decodings side by side, each before its first frame. Weights are folded here: later changes of the codec's
-   *  parameters do not reach the stream. The codec must outlive it. */
-  CodecStream(Context ctx, const Codec& codec, int64_t streams);
-  /** The same with the weights of `like`, which must outlive it. */
-  CodecStream(const CodecStream& like, int64_t streams);
+  /** `streams` decodings side by side, each before its first frame. Every portion takes the codec's parameters as they are then. The codec
+   *  must outlive it. */
+  CodecStream(const Codec& codec, int64_t streams);
 
   int64_t streams() const { return streams_; }
-  /** Bytes of weights and state. */
+  /** Bytes of the state. */
   size_t bytes() const { return arena_.capacity(); }
 
   /** The next frames of every stream, codes ints [streams, G, n], n >= 1 -> wav [streams, n * hop] in the tape's arena.
@@ -31,10 +29,10 @@ class CodecStream {
  private:
   template <class T>
   friend class StreamPass;
-  /** Of a convolution, by NormConv::index: its weight as it is used, packed but for transposed ones, its last inputs [streams, C,
-   *  context] that later outputs still see, and how many outputs each stream has had. */
+  /** Of a convolution, by NormConv::index: its last inputs [streams, C, context] that later outputs still see, and how many outputs each
+   *  stream has had. */
   struct Layer {
-    Tensor weight, context;
+    Tensor context;
     std::vector<int64_t> outputs;
   };
   const Codec& codec_;

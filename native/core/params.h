@@ -56,6 +56,9 @@ class Params {
   int64_t flat_size() const { return flat_size_; }
   void* values() { return values_.data(); }
   const void* values() const { return values_.data(); }
+  /** Another number after each change of the values: whoever keeps what was made of them compares it. Who changes them says so. */
+  uint64_t version() const { return version_; }
+  void changed() { ++version_; }
   void* grads() { return need_grads(), grads_.data(); }
   void* exp_avg() { return moments_[0].data(); }
   void* exp_avg_sq() { return moments_[1].data(); }
@@ -77,6 +80,7 @@ class Params {
   DType dtype_;
   std::deque<Param> list_;
   int64_t flat_size_ = 0;
+  uint64_t version_ = 0;
   Buffer values_, grads_, moments_[2];
 };
 

@@ -83,8 +83,8 @@ Napi::Value codec_decode(const Napi::CallbackInfo& info) {
 
 Napi::Value codec_stream_new(const Napi::CallbackInfo& info) {
   const int64_t streams = to_integer("codec stream: streams", info[1], 1, 65536, ErrorCode::Config);
-  auto start = [codec = codec_of(info[0]), streams](Workspace& w) {
-    return std::make_shared<StreamHolder>(w.context(), codec, streams);
+  auto start = [codec = codec_of(info[0]), streams](Workspace&) {
+    return std::make_shared<StreamHolder>(codec, streams);
   };
   return submit(info.Env(), info[2], start, [](Napi::Env env, std::shared_ptr<StreamHolder>& holder) -> Napi::Value {
     const int64_t bytes = static_cast<int64_t>(holder->stream.bytes());

@@ -13,7 +13,7 @@ struct HandleKind<Codec> {
 
 /** A stream with the codec it belongs to. */
 struct StreamHolder {
-  StreamHolder(Context ctx, std::shared_ptr<Codec> of, int64_t streams) : codec(std::move(of)), stream(ctx, *codec, streams) {}
+  StreamHolder(std::shared_ptr<Codec> of, int64_t streams) : codec(std::move(of)), stream(*codec, streams) {}
   std::shared_ptr<Codec> codec;
   CodecStream stream;
 };

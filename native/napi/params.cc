@@ -138,6 +138,7 @@ Napi::Value params_write(const Napi::CallbackInfo& info) {
   auto write = [params, which = to_which(info[1]), tensors = match(params->entries(), info[2])](Workspace&) {
     const std::vector<ParamEntry> entries = params->entries();
     for (size_t i = 0; i < entries.size(); ++i) copy(in_buffer(*params, entries[i], which), tensors[i]->view);
+    if (which == Which::values) params->changed();
     return Done{};
   };
   return submit(info.Env(), info[3], write, deliver_done);

@@ -52,6 +52,7 @@ StepReport AdamW::step(Context ctx, double lr, double clip_norm) {
     prepare(c);
     run_forward(c);
   });
+  params_.changed();
   ++steps_;
   return {norm, scale < 1, 0};
 }

@@ -156,7 +156,7 @@ export class Codec extends Model {
     return withTensors(trained) as unknown as CodecParts & { loss: number };
   }
 
-  /** A decoder of `streams` signals that takes codes in portions, with the weights as they are now. */
+  /** A decoder of `streams` signals that takes codes in portions, each with the weights as they are then. */
   async stream(streams = 1): Promise<CodecStream> {
     return new CodecStream(await binding().codecStreamNew(this.#handle, streams, undefined));
   }

@@ -54,6 +54,16 @@ describe('codec', () => {
     expect(second.slice(5 * hop).every((value) => value === 0)).toBe(true);
   });
 
+  it('decodes with weights that were loaded after others were used', async () => {
+    const [codec, other] = [await Codec.create(config, { seed: 2 }), await Codec.create(config, { seed: 3 })];
+    const codes = await ints([0, 5, 10, 15, 3, 8], [1, 3, 2]);
+    const decoded = async (model: Codec) => await (await model.decode(codes)).toArray();
+    const expected = await decoded(other);
+    expect(await decoded(codec)).not.toEqual(expected);
+    await codec.load(await other.state());
+    expect(await decoded(codec)).toEqual(expected);
+  });
+
   it('decodes in portions what it decodes at once', async () => {
     const codec = await Codec.create(config, { seed: 2 });
     const stream = await codec.stream(2);

@@ -4,6 +4,7 @@
 #include "codec/passes.h"
 #include "codec/stream.h"
 #include "ops/fsq/fsq.h"
+#include "optim/optimizer.h"
 #include "test/test.h"
 
 namespace a2s::test {
@@ -108,7 +109,7 @@ static void expect_stream_gives_the_bits_of_one_call(const CodecConfig& config) 
   const Codec codec(config, dtype_of<T>(), 2);
   const int64_t B = 3, frames = 41, hop = codec.config().hop();
   const Tensor codes = random_codes(arena, codec.config(), B, frames), whole = decoded(arena, codec, codes);
-  CodecStream stream(test_context(), codec, B);
+  CodecStream stream(codec, B);
   for (uint64_t trial = 0; trial < 6; ++trial) {
     for (int64_t b = 0; b < B; ++b) stream.restart(b);
     for (int64_t t = 0, piece = 0; t < frames; ++piece) {
@@ -140,7 +141,7 @@ TEST(codec_stream_restarts_one_of_its_streams) {
   const Codec codec(small_config(), DType::f32, 2);
   const int64_t T = 5, samples = T * codec.config().hop();
   const Tensor codes = random_codes(arena, codec.config(), 2, T);
-  CodecStream stream(test_context(), codec, 2);
+  CodecStream stream(codec, 2);
   auto feed = [&] {
     Tape tape(test_context(), arena, Tape::Mode::infer);
     return stream.feed(tape, codes);
@@ -174,6 +175,32 @@ TEST(codec_decodes_items_of_a_batch_as_alone) {
       for (int64_t s = n * hop; s < T * hop; ++s) CHECK(wav[s] == 0);
     }
   }
+}
+
+TEST(codec_decodes_with_the_weights_of_the_moment) {
+  Arena arena;
+  Codec codec(small_config(), DType::f32, 3);
+  const int64_t T = 7, size = T * codec.config().hop();
+  const Tensor codes = random_codes(arena, codec.config(), 1, T);
+  CodecStream stream(codec, 1);
+  auto expect_current = [&] {
+    const Tensor expected = decoded(arena, codec, codes);
+    CHECK(equal(expected.as<float>(), decode_batch({test_context(), arena}, codec, codes, {}).as<float>(), size));
+    stream.restart(0);
+    Tape tape(test_context(), arena, Tape::Mode::infer);
+    CHECK(equal(expected.as<float>(), stream.feed(tape, codes).as<float>(), size));
+    return expected;
+  };
+  const Tensor before = expect_current();
+  codec.params().grads();
+  for (Param& p : codec.params().list())
+    for (int64_t i = 0; i < p.grad.size(); ++i) p.grad.as<float>()[i] = static_cast<float>(i % 3) - 1;
+  AdamW optimizer(codec.params());
+  optimizer.step(test_context(), 0.1, 0);
+  CHECK(!equal(before.as<float>(), expect_current().as<float>(), size));
+  for (float& v : std::span(codec.params().find("audio_decoder.pre_conv.conv.parametrizations.weight.original0")->value.as<float>(), 4)) v *= 2;
+  codec.params().changed();
+  expect_current();
 }
 
 TEST(codec_encodes_whole_frames_and_nothing_beyond_an_item) {
@@ -242,7 +269,7 @@ TEST(every_code_survives_decoding_and_encoding) {
 TEST(codec_decoding_settles_in_memory) {
   Arena arena;
   const Codec codec(small_config(), DType::f32, 6);
-  CodecStream stream(test_context(), codec, 1);
+  CodecStream stream(codec, 1);
   Arena codes_arena;
   const Tensor codes = random_codes(codes_arena, codec.config(), 1, 6);
   int64_t after = 0;
