@@ -19,6 +19,7 @@ constexpr size_t kSums = 4;           // of products: for y[t] alone, for both o
 constexpr int64_t kDepth = 384;       // rows of a product: its panel of filters stays in the first-level cache
 constexpr int64_t kCached = 160'000;  // elements of a block's rows, so that those of a product stay in the second-level cache
 constexpr int64_t kLeastColumns = 128;
+constexpr int64_t kGroups = 12;  // of panels of filters: tasks where there is one block
 
 /** Rows of a channel in a sum. Two taps that are left of the groups take three products, one takes two: filter_inputs has them. */
 int64_t rows_of(int64_t taps, size_t sum) { return taps / 3 + (taps % 3 == 2 ? sum != 2 : taps % 3 == 1 && sum % 3 == 0); }
@@ -30,6 +31,23 @@ std::array<int64_t, kSums + 1> starts(int64_t C, int64_t taps) {
   return start;
 }
 
+/** A panel's filters among `rows` of all panels. One group of panels after another has all its filters in the order of use, each sum's, each
+ *  kDepth rows', each panel's columns row by row: who computes a group reads without a gap. */
+class PanelFilters {
+ public:
+  PanelFilters(const Panels& panels, int64_t panel, int64_t rows) {
+    const int64_t groups = std::min(kGroups, panels.count), group = ((panel + 1) * groups - 1) / panels.count;
+    const int64_t first = panels.begin(group * panels.count / groups);
+    begin_ = first * rows, before_ = panels.begin(panel) - first;
+    outputs_ = panels.begin((group + 1) * panels.count / groups) - first;
+  }
+  /** Where those of rows [r, r + depth) begin. */
+  int64_t at(int64_t r, int64_t depth) const { return begin_ + r * outputs_ + before_ * depth; }
+
+ private:
+  int64_t begin_, before_, outputs_;
+};
+
 }  // namespace
 
 bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
@@ -39,7 +57,6 @@ bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
 
 int64_t minimal_filters_size(int64_t O, int64_t C, int64_t taps) { return O * starts(C, taps)[kSums]; }
 
-/** Of each sum, of each kDepth rows, of each panel: its columns, row by row. That is the order of use. */
 template <class T>
 void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters) {
   const Panels panels(O, tap_panel<T>());
@@ -49,9 +66,10 @@ void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps
   each_task<T>(ctx, panels.count, tap_panel<T>() * R, [&](int64_t panel, T* columns) {
     const int64_t first = panels.begin(panel), M = panels.height(panel);
     transpose_lines(columns, w + first * R, M, R, R);
+    const PanelFilters place(panels, panel, start[kSums]);
     auto row = [&](size_t q, int64_t r) {
       const int64_t part = start[q] + r / kDepth * kDepth;
-      return filters + part * O + first * std::min(kDepth, start[q + 1] - part) + r % kDepth * M;
+      return filters + place.at(part, std::min(kDepth, start[q + 1] - part)) + r % kDepth * M;
     };
     for (int64_t c = 0; c < C; ++c)
       for (int64_t j = 0; j < taps; j += 3) {
@@ -82,8 +100,8 @@ class MinimalFilter {
     const int64_t d = p.dilation;
     int64_t lead = 0;  // outputs before x that are paired with those of x
     for (int64_t b = 0; p.before && b < p.B; ++b) lead = std::max(lead, p.before[b] % (2 * d));
-    tile_ = panels_.height(0) > 8 ? 32 : 48;  // whole vectors of the product, whatever its instruction set
     runs_ = (lead + p.n + 2 * d - 1) / (2 * d);
+    tile_ = runs_ * d <= 16 ? 16 : panels_.height(0) > 8 ? 32 : 48;  // whole vectors of the product, whatever its instruction set
     const int64_t threads = ctx.pool.threads(), wanted = threads > 1 ? 6 * threads : 1;  // tasks
     int64_t most = std::max(kCached / rows_ / tile_ * tile_, kLeastColumns);
     while (most > kLeastColumns && p.B * runs_ * d < wanted * most) most /= 2;
@@ -155,15 +173,17 @@ class MinimalFilter {
     auto sums_of = [&](size_t q, int64_t o) { return sums + (static_cast<int64_t>(q) * (o1 - o0) + o - o0) * width_; };
     for (size_t q = 0; q < kSums; ++q)
       for (int64_t r = start_[q]; r < start_[q + 1]; r += kDepth)
-        for (int64_t panel = p0; panel < p1; ++panel)
+        for (int64_t panel = p0; panel < p1; ++panel) {
+          const int64_t first = panels_.begin(panel), depth = std::min(kDepth, start_[q + 1] - r);
+          const T* filters = p_.filters + PanelFilters(panels_, panel, rows_).at(r, depth);
           for (int64_t n = 0; n < k.columns; n += tile_) {
-            const int64_t first = panels_.begin(panel), depth = std::min(kDepth, start_[q + 1] - r);
-            TapProduct<T> product{p_.filters + r * p_.O + first * depth, panels_.height(panel), rows + n * rows_ + r * tile_, offset_,
-                                  depth, sums_of(q, first) + n, width_, std::min(tile_, k.columns - n)};
+            TapProduct<T> product{filters, panels_.height(panel), rows + n * rows_ + r * tile_, offset_, depth, sums_of(q, first) + n, width_,
+                                  std::min(tile_, k.columns - n)};
             if (p_.bias && q % 3 == 0) product.bias = p_.bias + first;  // once in each output
             product.accumulate = r > start_[q];
             tap_product(product);
           }
+        }
     for (int64_t o = o0; o < o1; ++o) {
       const int64_t line = k.b * p_.O + o;
       T* y = p_.y + line * p_.y_step;
