@@ -17,8 +17,8 @@ const sizes = [
 const tasks = [
   { name: 'decode, 1 x 3 s', task: 'decode', items: 1, frames: 65, peers: ['onnxruntime', 'torch'] },
   { name: 'decode, 12 x 1.5 s', task: 'decode', items: 12, frames: 32, peers: ['onnxruntime', 'torch'] },
-  { name: 'stream, portions of 4 frames', task: 'stream', items: 1, frames: 64, portion: 4 },
-  { name: 'stream, portions of 1 frame', task: 'stream', items: 1, frames: 64, portion: 1 },
+  { name: 'stream, portions of 4 frames', task: 'stream', items: 1, frames: 64, portion: 4, peers: ['torch'] },
+  { name: 'stream, portions of 1 frame', task: 'stream', items: 1, frames: 64, portion: 1, peers: ['torch'] },
   { name: 'encode, 12 x 1.5 s', task: 'encode', items: 12, frames: 32, peers: ['torch'] },
   { name: 'training step, 1 x 1.1 s', task: 'train', items: 1, frames: 24, peers: ['torch'] },
 ];

@@ -1,7 +1,7 @@
 """The codec in PyTorch: the network of ../../native/codec as a user who knows PyTorch well would write it.
 
 Weight norm is folded away before decoding and encoding, residual branches add in place where nothing has to be
-remembered, and AdamW is fused. `--compile` gives the whole network to torch.compile, with frozen weights where nothing is learnt.
+remembered, and AdamW is fused. A stream's convolutions keep the inputs that later outputs still see. `--compile` gives the whole network to torch.compile, with frozen weights where nothing is learnt.
 """
 
 import sys
@@ -19,7 +19,7 @@ WINDOWS = [(32, 5), (64, 10), (128, 20), (256, 40), (512, 80), (1024, 160)]
 
 
 class Conv(nn.Module):
-    """At the same rate: causal with zeros to its left, or with the edges repeated on both sides."""
+    """At the same rate: causal with zeros or the portion before to its left, or with the edges repeated on both sides."""
 
     def __init__(self, inputs, outputs, kernel, dilation=1, causal=True):
         super().__init__()
@@ -27,9 +27,14 @@ class Conv(nn.Module):
         self.pad = (reach, 0) if causal else (reach // 2, reach // 2)
         self.mode = "constant" if causal else "replicate"
         self.conv = weight_norm(nn.Conv1d(inputs, outputs, kernel, dilation=dilation))
+        self.past = None
 
     def forward(self, x):
-        return self.conv(F.pad(x, self.pad, self.mode))
+        if self.past is None:
+            return self.conv(F.pad(x, self.pad, self.mode))
+        x = torch.cat([self.past, x], -1)
+        self.past.copy_(x[..., -self.pad[0] :])
+        return self.conv(x)
 
 
 class Down(nn.Module):
@@ -47,9 +52,14 @@ class Up(nn.Module):
         super().__init__()
         self.rate = rate
         self.conv = weight_norm(nn.ConvTranspose1d(inputs, outputs, 2 * rate, rate, groups=outputs))
+        self.past = None
 
     def forward(self, x):
-        return self.conv(x)[..., : x.shape[-1] * self.rate]
+        if self.past is None:
+            return self.conv(x)[..., : x.shape[-1] * self.rate]
+        x = torch.cat([self.past, x], -1)
+        self.past.copy_(x[..., -1:])
+        return self.conv(x)[..., self.rate : x.shape[-1] * self.rate]
 
 
 class HalfSnake(nn.Module):
@@ -132,6 +142,11 @@ class Codec(nn.Module):
     def decode(self, codes):
         return self.decoder(self.dequantise(codes))[:, 0].clamp(-1, 1)
 
+    def start_stream(self, items):
+        for module in self.decoder.modules():
+            if isinstance(module, (Conv, Up)):
+                module.past = torch.zeros(items, module.conv.in_channels, module.pad[0] if isinstance(module, Conv) else 1)
+
     def loss(self, wav, filters, windows):
         """Log mel spectra, and twenty times log magnitudes, at six resolutions."""
         decoded = self.decoder(self.quantise(self.encoder(wav[:, None]))[0])[:, 0].clamp(-1, 1)
@@ -165,10 +180,10 @@ def fold(model):
     return model.eval()
 
 
-def task_of(model, config, task, items, frames):
-    if task == "decode":
+def task_of(model, config, task, items, frames, portion=None):
+    if task in ("decode", "stream"):
         size = int(torch.tensor(config["levels"]).prod())
-        data, work = torch.randint(size, (items, config["groups"], frames)), fold(model).decode
+        data, work = torch.randint(size, (items, config["groups"], portion or frames)), fold(model).decode
     else:
         hop = int(torch.tensor(config["downSampleRates"]).prod())
         data = 0.5 * torch.rand(items, frames * hop) - 0.25
@@ -176,9 +191,11 @@ def task_of(model, config, task, items, frames):
     if COMPILED:
         torch._inductor.config.freezing = task != "train"
         work = torch.compile(work, dynamic=False)
+    if task == "stream":
+        model.start_stream(items)
     if task != "train":
         run = torch.no_grad() if COMPILED else torch.inference_mode()
-        return run(lambda: work(data))
+        return run(lambda: [work(data) for _ in range(frames // (portion or frames))][-1])
     filters = [mel_filters(n_fft, mels, config["sampleRate"]) for n_fft, mels in WINDOWS]
     windows = [torch.hann_window(n_fft, periodic=False) for n_fft, _ in WINDOWS]
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
@@ -199,7 +216,7 @@ def answer(request):
     if step is None:
         model = Codec(request["config"])
         count = sum(p.numel() for p in model.parameters())
-        step = task_of(model, *(request[name] for name in ("config", "task", "items", "frames")))
+        step = task_of(model, **request)
         step()
     return {"ms": median_ms(step, 300, 1), "parameters": count, "rssMiB": peak_rss_mib()}
 
