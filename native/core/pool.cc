@@ -23,6 +23,7 @@ namespace {
 // fields never change under a worker, and `stopping` is only ever stored over `idle`.
 enum State : uint32_t { idle, posted, running, stopping };
 constexpr std::chrono::microseconds kSpin{80};
+constexpr size_t kFetched = 768 << 10;  // bytes that a waiting thread fetches at most, into the second level
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -120,19 +121,50 @@ void Pool::stop_workers() {
   workers_.clear();
 }
 
+void Pool::expect(const void* data, size_t bytes) {
+  if (depth_ > 0) return;
+  expected_.data.store(static_cast<const char*>(data), std::memory_order_relaxed);
+  expected_.bytes.store(bytes, std::memory_order_relaxed);
+  expected_.number.fetch_add(1, std::memory_order_release);
+}
+
+/** What a waiting worker fetches, a KiB at a time. A mixture of two expectations does no harm: nothing is read. */
+struct Pool::Fetching {
+  uint64_t number = 0;
+  const char *at = nullptr, *end = nullptr;
+
+  void go_on(const Pool& pool, size_t share) {
+    if (const uint64_t latest = pool.expected_.number.load(std::memory_order_acquire); latest != number) {
+      number = latest;
+      const size_t bytes = pool.expected_.bytes.load(std::memory_order_relaxed), count = pool.shares_.count(), begin = bytes * share / count;
+      at = pool.expected_.data.load(std::memory_order_relaxed) + begin;
+      end = at + std::min(bytes * (share + 1) / count - begin, kFetched);
+    }
+    for (int i = 0; i < 16 && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
 void Pool::loop(Worker& w) {
   pin_to(w.cpu);
   depth_ = 1;
   awake_.fetch_add(1, std::memory_order_relaxed);
+  size_t share = 0;
+  Fetching fetching;
+  auto wanted = [&] {
+    if (w.state.load(std::memory_order_acquire) != idle) return true;
+    if (share > 0) fetching.go_on(*this, share);
+    return false;
+  };
   for (;;) {
-    if (!spin_until([&] { return w.state.load(std::memory_order_acquire) != idle; })) {
+    if (!spin_until(wanted)) {
       awake_.fetch_sub(1, std::memory_order_relaxed);
       w.state.wait(idle, std::memory_order_acquire);
       awake_.fetch_add(1, std::memory_order_relaxed);
     }
     uint32_t s = posted;
     if (w.state.compare_exchange_strong(s, running, std::memory_order_acq_rel)) {
-      take_part(w.share);
+      share = w.share;
+      take_part(share);
       w.state.store(idle, std::memory_order_release);
     } else if (s == stopping) {
       awake_.fetch_sub(1, std::memory_order_relaxed);

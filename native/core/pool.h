@@ -60,6 +60,10 @@ class Pool {
     return try_run(count, call<F>, &body);
   }
 
+  /** A run will soon read `bytes` from `data` on, in the order of its tasks: until the next run, threads without work fetch what they would
+   *  begin with. Nothing inside a task. */
+  void expect(const void* data, size_t bytes);
+
   /** Returns when `done()`, which another thread makes true; takes part in the runs of long tasks meanwhile. */
   template <class F>
   void help_until(F&& done) {
@@ -104,6 +108,7 @@ class Pool {
   void run_held(int64_t count, Body body, void* arg, bool lasting);
   bool run_nested(int64_t count, Body body, void* arg);
   void help_erased(bool (*done)(void*), void* arg);
+  struct Fetching;
   void take_part(size_t share);
   void work(size_t own);
   void loop(Worker& w);
@@ -123,6 +128,11 @@ class Pool {
   Shares shares_;
   std::exception_ptr error_;
   std::mutex error_mutex_;
+  struct alignas(64) {
+    std::atomic<uint64_t> number{0};
+    std::atomic<const char*> data{nullptr};
+    std::atomic<size_t> bytes{0};
+  } expected_;
   // Of long tasks.
   alignas(64) std::atomic<int> active_{0};            // threads that have one
   alignas(64) std::atomic<int> free_{0};              // threads that would take part in a run

@@ -9,6 +9,7 @@ namespace a2s {
 class Shares {
  public:
   explicit Shares(size_t threads = 0) : shares_(threads) {}
+  size_t count() const { return shares_.size(); }
   /** Parts 0 .. parts - 1, while nobody takes any. */
   void deal(int64_t parts) {
     const auto count = static_cast<int64_t>(shares_.size());

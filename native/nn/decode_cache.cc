@@ -147,6 +147,7 @@ void DecodeCache::copy(int64_t from, int64_t to) {
 Var* DecodeCache::self_attend(Tape& tape, int64_t index, Var* x) {
   const Transformer::Layer& w = stack_.layer(index);
   Layer& l = layers_[static_cast<size_t>(index)];
+  l.qkv.expect(tape.context());
   Var* h = tape.apply(layer_norm, {x, tape.param(*w.norm_self)});
   const int64_t R = x->value.dim(0), C = x->value.dim(1);
   for (int64_t r = 0; r < R; ++r)
@@ -172,6 +173,7 @@ Var* DecodeCache::cross_attend(Tape& tape, int64_t index, Var* x, const CrossSte
   const size_t i = static_cast<size_t>(index);
   if (!cross.kv[i]) return x;
   const Transformer::Layer& w = stack_.layer(index);
+  layers_[i].proj.expect(tape.context());  // products in between are too short to share
   const int64_t A = cross.rows->value.size(), P = cross.counts->value.size(), E = stack_.config().cross.width();
   const bool all = A == x->value.dim(0);
   Var* own = all ? x : tape.apply(embedding, {cross.rows, x});

@@ -20,6 +20,8 @@ class PackedLinear {
   /** x [R,C] -> [R,O]; in a team, which then has to apply the same layers, a large weight is read once for everybody. */
   Var* apply(Tape& tape, Var* x, const After& after) const;
   Var* apply(Tape& tape, Var* x) const { return apply(tape, x, {}); }
+  /** It will be applied soon: threads that have nothing to do fetch its weight. */
+  void expect(const Context& ctx) const { ctx.pool.expect(packed_.data, packed_.bytes()); }
 
  private:
   int64_t inputs_ = 0, outputs_ = 0;

@@ -40,6 +40,19 @@ TEST(pool_wakes_sleeping_workers) {
   }
 }
 
+TEST(pool_expects_what_need_not_come) {
+  Pool pool(3);
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<char> gone(4096);
+    pool.expect(gone.data(), gone.size() << i % 12);
+    if (i % 7 == 0) gone = {};
+    if (i % 3) expect_each_once(pool, 1 + i % 5);
+  }
+  pool.run(2, [&](int64_t) { pool.expect(nullptr, 1 << 20); });
+  pool.resize(2);
+  expect_each_once(pool, 50);
+}
+
 TEST(pool_uses_every_thread) {
   // Each of two indices waits for the other, which only two threads can end.
   Pool pool(2);
