@@ -60,8 +60,8 @@ class Pool {
     return try_run(count, call<F>, &body);
   }
 
-  /** A run will soon read `bytes` from `data` on, in the order of its tasks: until the next run, threads without work fetch what they would
-   *  begin with. Nothing inside a task. */
+  /** A run will soon read `bytes` from `data` on, in the order of its tasks: threads without work fetch what they will begin with. Never
+   *  reads, so the memory may be gone by then. Nothing inside a task. */
   void expect(const void* data, size_t bytes);
 
   /** Returns when `done()`, which another thread makes true; takes part in the runs of long tasks meanwhile. */
