@@ -85,19 +85,10 @@ const std::vector<Tensor>& Decoder::packed(const Context& ctx) const {
   const Param& any = *layers_.pre_conv.v;
   if (packed_.version == any.owner->version()) return packed_.weights;
   packed_.version.reset(), packed_.weights.clear(), packed_.arena.reset();
-  auto add = [&](const NormConv& c, bool transposed) {
-    const size_t at = static_cast<size_t>(c.index);
-    if (packed_.weights.size() <= at) packed_.weights.resize(at + 1);
-    packed_.weights[at] = any.value.dtype == DType::f32 ? pack<float>(ctx, c, transposed, packed_.arena)
-                                                        : pack<double>(ctx, c, transposed, packed_.arena);
-  };
-  add(layers_.pre_conv, false);
-  for (const Stage& s : layers_.stages) {
-    add(s.up, true);
-    for (const auto& chain : s.res_layer.chains)
-      for (const ResBlock& b : chain) add(b.input_conv, false), add(b.skip_conv, false);
-  }
-  add(layers_.post_conv, false);
+  each_conv([&](const NormConv& c, bool transposed) {
+    packed_.weights.push_back(any.value.dtype == DType::f32 ? pack<float>(ctx, c, transposed, packed_.arena)
+                                                            : pack<double>(ctx, c, transposed, packed_.arena));
+  });
   packed_.version = any.owner->version();
   return packed_.weights;
 }

@@ -29,6 +29,17 @@ class Decoder {
   Var* forward(Tape& tape, Var* x, const Tensor& frames) const;
 
   const Layers& layers() const { return layers_; }
+  /** Calls f(conv, transposed) for each convolution, in the order of NormConv::index. */
+  template <class F>
+  void each_conv(F&& f) const {
+    f(layers_.pre_conv, false);
+    for (const Stage& s : layers_.stages) {
+      f(s.up, true);
+      for (const auto& chain : s.res_layer.chains)
+        for (const ResBlock& b : chain) f(b.input_conv, false), f(b.skip_conv, false);
+    }
+    f(layers_.post_conv, false);
+  }
   /** The convolutions' weights by NormConv::index, folded, and packed but for transposed ones. They are made anew when parameters have
    *  changed, by one thread while no other calls this. */
   const std::vector<Tensor>& packed(const Context& ctx) const;

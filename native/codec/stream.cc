@@ -78,8 +78,8 @@ class StreamPass {
     continue_context(c, x);
     const HalfSnake<T> f = alpha ? snake(alpha) : HalfSnake<T>{};
     LineConv<T> p{.B = streams(), .C = x.C, .O = y.C, .n = x.n, .taps = c.kernel(), .dilation = c.dilation,
-                  .filters = weight(c), .bias = c.bias->value.as<T>(), .x = x.data - c.context(), .x_step = x.step,
-                  .y = y.data, .y_step = y.step, .before = layer(c).outputs.data()};
+                  .filters = weight(c), .bias = c.bias->value.as<T>(), .x = x.data - c.context(), .x_step = x.step, .y = y.data,
+                  .y_step = y.step, .before = layer(c).outputs.data()};
     if (residual) p.residual = residual->data;
     if (alpha) p.activation = &f, p.activated = activated->data, p.activated_step = activated->step;
     conv_lines(ctx_, p);
@@ -93,8 +93,8 @@ class StreamPass {
     activate(s.alpha, x, in);
     continue_context(s.up, in);
     conv_transpose_lines<T>(ctx_, {.B = streams(), .C = x.C, .O = y.C, .groups = y.C, .T_in = 1 + x.n, .n = y.n, .taps = 2 * s.rate,
-                                   .stride = s.rate, .trim = s.rate, .w = weight(s.up),
-                                   .bias = s.up.bias->value.as<T>(), .x = in.data - 1, .x_step = in.step, .y = y.data, .y_step = y.step});
+                                   .stride = s.rate, .trim = s.rate, .w = weight(s.up), .bias = s.up.bias->value.as<T>(), .x = in.data - 1,
+                                   .x_step = in.step, .y = y.data, .y_step = y.step});
   }
 
   /** A chain of residual blocks from x to y, which may be x. */
@@ -159,21 +159,11 @@ class StreamPass {
 
 CodecStream::CodecStream(const Codec& codec, int64_t streams) : codec_(codec), streams_(streams) {
   if (streams < 1) fail_config("codec stream: streams: expected at least 1, got " + std::to_string(streams));
-  auto add = [&](const NormConv& c, int64_t channels, int64_t context) {
-    const size_t at = static_cast<size_t>(c.index);
-    if (layers_.size() <= at) layers_.resize(at + 1);
-    layers_[at] = {new_tensor(arena_, codec.dtype(), {streams, channels, context}), std::vector<int64_t>(static_cast<size_t>(streams))};
-    fill_zero(layers_[at].context);
-  };
-  auto plain = [&](const NormConv& c) { add(c, c.v->value.dims[1], c.context()); };
-  const Decoder::Layers& layers = codec.decoder().layers();
-  plain(layers.pre_conv);
-  for (const Decoder::Stage& s : layers.stages) {
-    add(s.up, s.up.v->value.dims[0], 1);
-    for (const auto& chain : s.res_layer.chains)
-      for (const ResBlock& b : chain) plain(b.input_conv), plain(b.skip_conv);
-  }
-  plain(layers.post_conv);
+  codec.decoder().each_conv([&](const NormConv& c, bool transposed) {
+    const int64_t channels = c.v->value.dims[transposed ? 0 : 1], context = transposed ? 1 : c.context();
+    layers_.push_back({new_tensor(arena_, codec.dtype(), {streams, channels, context}), std::vector<int64_t>(static_cast<size_t>(streams))});
+    fill_zero(layers_.back().context);
+  });
 }
 
 Tensor CodecStream::feed(Tape& tape, const Tensor& codes) {

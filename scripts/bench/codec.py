@@ -1,7 +1,8 @@
 """The codec in PyTorch: the network of ../../native/codec as a user who knows PyTorch well would write it.
 
 Weight norm is folded away before decoding and encoding, residual branches add in place where nothing has to be
-remembered, and AdamW is fused. A stream's convolutions keep the inputs that later outputs still see. `--compile` gives the whole network to torch.compile, with frozen weights where nothing is learnt.
+remembered, and AdamW is fused. A stream's convolutions keep the inputs that later outputs still see. `--compile` gives
+the whole network to torch.compile, with frozen weights where nothing is learnt.
 """
 
 import sys
@@ -181,9 +182,10 @@ def fold(model):
 
 
 def task_of(model, config, task, items, frames, portion=None):
+    portion = portion or frames
     if task in ("decode", "stream"):
         size = int(torch.tensor(config["levels"]).prod())
-        data, work = torch.randint(size, (items, config["groups"], portion or frames)), fold(model).decode
+        data, work = torch.randint(size, (items, config["groups"], portion)), fold(model).decode
     else:
         hop = int(torch.tensor(config["downSampleRates"]).prod())
         data = 0.5 * torch.rand(items, frames * hop) - 0.25
@@ -195,7 +197,7 @@ def task_of(model, config, task, items, frames, portion=None):
         model.start_stream(items)
     if task != "train":
         run = torch.no_grad() if COMPILED else torch.inference_mode()
-        return run(lambda: [work(data) for _ in range(frames // (portion or frames))][-1])
+        return run(lambda: [work(data) for _ in range(frames // portion)][-1])
     filters = [mel_filters(n_fft, mels, config["sampleRate"]) for n_fft, mels in WINDOWS]
     windows = [torch.hann_window(n_fft, periodic=False) for n_fft, _ in WINDOWS]
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
