@@ -291,15 +291,16 @@ template <class T>
 static void check_kernels(const gemm_detail::Kernels<T>& k) {
   const int64_t kc = 59, stride = 61;
   const auto a = noise<T>(std::max<int64_t>(k.rows, k.lanes) * stride, 1), panel = noise<T>(kc * k.columns, 2);
-  std::vector<T> across(kc * (k.rows + 3));
+  std::vector<T> stored(kc * (k.rows + 3)), across(kc * k.rows);
   for (int64_t j = 0; j < kc; ++j)
-    for (int i = 0; i < k.rows; ++i) across[j * (k.rows + 3) + i] = a[i * stride + j];
+    for (int i = 0; i < k.rows; ++i) stored[j * (k.rows + 3) + i] = a[i * stride + j];
   for (int rows = 1; rows <= k.rows; ++rows)
     for (bool add : {false, true}) {
+      k.gather[rows](stored.data(), k.rows + 3, kc, across.data());
       const auto old = noise<T>(rows * k.columns, 3);
       auto c = old, d = old;
       k.tile[rows](kc, a.data(), stride, panel.data(), c.data(), k.columns, add);
-      k.across[rows](kc, across.data(), k.rows + 3, panel.data(), d.data(), k.columns, add);
+      k.across[rows](kc, across.data(), 0, panel.data(), d.data(), k.columns, add);
       CHECK(c == d);
       if (add)
         for (size_t i = 0; i < c.size(); ++i) c[i] -= old[i];

@@ -31,6 +31,8 @@ constexpr int64_t kTogetherParts = 6;
 constexpr int64_t kTaskTiles = 2;
 /** What is packed of B at once for all tasks; it stays in a third-level cache. */
 constexpr int64_t kPortionBytes = 4 << 20;
+/** Stored rows of a transposed A that are taken to their tiles at a time. */
+constexpr int64_t kGathered = 16;
 /** Rows of a panel that are packed as f32 before they become bf16. */
 constexpr int64_t kStripRows = 2 * kBf16Step;
 
@@ -135,6 +137,25 @@ void pack_rows(const Matrix<T>& A, int64_t i, int64_t rows, int64_t k, int64_t k
   }
 }
 
+/** The rows of A in tiles of nearly equal height: where tile t of `count` begins. */
+int64_t tile_begin(int64_t rows, int64_t t, int64_t count) { return rows * t / count; }
+
+/** Rows [i, i + rows) and columns [k, k + kc) of an A that is stored transposed, tile after tile, each [kc][height]. A few stored rows at a time,
+ *  so that they are read in order. */
+template <class T>
+void gather_tiles(const Matrix<T>& A, int64_t i, int64_t rows, int64_t k, int64_t kc, T* out) {
+  const int64_t count = ceil_div(rows, kernels<T>().rows);
+  for (int64_t r = 0, run; r < kc; r += run) {
+    run = std::min(kGathered, kc - r);
+    if (A.group) run = std::min(run, A.group - (k + r) % A.group);
+    const T* from = A.row(k + r) + i;
+    for (int64_t t = 0; t < count; ++t) {
+      const int64_t begin = tile_begin(rows, t, count), height = tile_begin(rows, t + 1, count) - begin;
+      kernels<T>().gather[height](from + begin, A.ld, run, out + begin * kc + r * height);
+    }
+  }
+}
+
 /** Rows [k, k + kc) and columns [j, j + n) of B, with zeros up to the panel's width. */
 template <class T>
 void pack_panel(const Matrix<T>& B, int64_t k, int64_t kc, int64_t j, int64_t n, T* out) {
@@ -219,14 +240,14 @@ struct Part {
   int64_t row_begin, row_end, panel_begin, panel_end;
 };
 
-/** Some rows and a block of k of A, as a tile reads them: rows that are `step` apart, or columns where A is stored transposed. */
+/** Some rows and a block of k of A, as a tile reads them: rows that are `step` apart, or `across`, where those of each tile lie together. */
 template <class T>
 struct Operand {
   const T* data;
   int64_t step;
   bool across = false;
 
-  const T* row(int64_t i) const { return data + (across ? i : i * step); }
+  const T* row(int64_t i) const { return data + i * step; }
 };
 
 /** `P`: what packed operands hold, T or bf16. */
@@ -268,8 +289,8 @@ void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P
   if constexpr (std::is_same_v<T, P>) tile = a.across ? kernels<T>().across : k.tile;
   const int64_t count = ceil_div(rows, k.rows);
   for (int64_t t = 0; t < count; ++t) {
-    const int64_t begin = k.block > 1 ? t * k.rows : rows * t / count;
-    const int64_t height = (k.block > 1 ? std::min<int64_t>(rows, begin + k.rows) : rows * (t + 1) / count) - begin;
+    const int64_t begin = k.block > 1 ? t * k.rows : tile_begin(rows, t, count);
+    const int64_t height = (k.block > 1 ? std::min<int64_t>(rows, begin + k.rows) : tile_begin(rows, t + 1, count)) - begin;
     T* out = c + begin * ldc;
     if (n == columns && (k.block == 1 || (height % k.block == 0 && !add))) {
       tile[height](kc, a.row(begin), a.step, panel, out, ldc, add);
@@ -290,15 +311,20 @@ void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P
 /** Rows of a part and block k0 of k of A: where they lie, or packed. */
 template <class T, class P>
 Operand<T> Product<T, P>::operand(const Part& part, int64_t k0, int64_t kc) const {
-  const int64_t first = A.transposed ? k0 : part.row_begin, last = A.transposed ? k0 + kc : part.row_end;
-  const bool one_group = !A.group || first / A.group == (last - 1) / A.group;
+  constexpr bool kPlain = std::is_same_v<T, P>;
+  const auto [begin, end, first_panel, last_panel] = part;
+  const bool one_group = !A.group || begin / A.group == (end - 1) / A.group;
   const bool one_set = A.ld * int64_t{sizeof(T)} % 4096 == 0;  // of the first-level cache, for which all rows would compete
-  if (std::is_same_v<T, P> && one_group && !one_set)
-    return {A.row(first) + (A.transposed ? part.row_begin : k0), A.ld, A.transposed};
+  if (kPlain && !A.transposed && one_group && !one_set) return {A.row(begin) + k0, A.ld};
   Buffers<T>& buffer = buffers<T>();
-  const typename Buffers<T>::Packing wanted{number, part.row_begin, part.row_end, k0};
-  if (buffer.holds != wanted) pack_rows<T, P>(A, part.row_begin, part.row_end - part.row_begin, k0, kc, buffer.a), buffer.holds = wanted;
-  return {buffer.a, kRowStride};
+  const bool across = kPlain && A.transposed;
+  const typename Buffers<T>::Packing wanted{number, begin, end, k0};
+  if (buffer.holds != wanted) {
+    if (across) gather_tiles(A, begin, end - begin, k0, kc, buffer.a);
+    else pack_rows<T, P>(A, begin, end - begin, k0, kc, buffer.a);
+    buffer.holds = wanted;
+  }
+  return {buffer.a, across ? kc : kRowStride, across};
 }
 
 /** Block k0 of k's share of a part of C. `packed_block` is the part's first panel; where it is null, panels are packed one by one. */

@@ -40,8 +40,10 @@ struct Tiles {
 template <class T>
 struct Kernels : Tiles<T, T> {
   int columns = 0, lanes = 0;
-  /** The same where A is stored transposed: its columns are `step` apart. Bits are those of `tile`. */
+  /** The same where A lies as gather[r] puts it, [kc][r]. Bits are those of `tile`. */
   typename Tiles<T, T>::Tile across[kMaxRows + 1] = {};
+  /** gather[r]: r elements of each of `count` rows, which lie `step` apart in `from`, one after another. */
+  void (*gather[kMaxRows + 1])(const T* from, int64_t step, int64_t count, T* out) = {};
   /** `rows` rows of a panel, which lie `step` apart in `from`. */
   void (*copy)(const T* from, int64_t step, int64_t rows, T* out) = nullptr;
   /** out[j * ld + i] = rows[i][j] for i < lanes and j < n. */
@@ -64,19 +66,23 @@ struct Vector {
 /** Panels are read in memory order: fetched into the second-level cache this far ahead of their use, then into the
  *  first. Only the second-level distance hides main memory, and fetching that far into the first would flood it. */
 constexpr int64_t kFarBytes = 8192, kNearBytes = 1024;
-/** C is fetched this many steps before it is needed: earlier, and the panel would push it out again. */
-constexpr int64_t kLate = 32;
+/** C is fetched a row every kApart steps, the last of them kBefore steps before it is needed. All rows at once would take every place for a line
+ *  on its way, so that A and the panel waited behind main memory; much earlier, and the panel would push them out again. */
+constexpr int64_t kApart = 8, kBefore = 64;
 
-/** A tile of kRows rows and two vectors. `Step` adds `size` k at a time to the sums, which are `a_step` elements of a row of A, or one of
- *  its stored rows. */
+/** A tile of kRows rows and two vectors. `Step` adds `size` k at a time to the sums, which are `a_step` elements of a row of A, or, where
+ *  that is 0, kRows elements one after another. */
 template <class Step, class T, class P, int kBytes, int kRows>
 static void tile(int64_t kc, const T* a, int64_t step, const P* panel, T* c, int64_t ldc, bool add) {
   using V = typename Vector<T, kBytes>::type;
   constexpr int kLanes = kBytes / sizeof(T);
   typedef T Register __attribute__((vector_size(kBytes)));  // sums of V, which may lie anywhere, would be kept in memory
   Register sum[kRows][2] = {};
-  int64_t k = 0;
-  for (int64_t end = kc > kLate ? kc - kLate : kc;; end = kc) {
+  constexpr int64_t kLast = kRows * kApart + kBefore;
+  const T* row = c;
+  asm("" : "+r"(row));  // or the addresses of all rows are kept in registers through the loop below
+  int64_t k = 0, end = kc > kLast ? kc - kLast : 0;
+  for (int i = 0;; ++i, row += ldc) {
 #pragma GCC unroll 4
     for (; k < end; k += Step::size) {
       const char* at = reinterpret_cast<const char*>(panel);
@@ -86,17 +92,13 @@ static void tile(int64_t kc, const T* a, int64_t step, const P* panel, T* c, int
         __builtin_prefetch(at + kNearBytes + line);
       }
       Step::run(a, step, panel, sum);
-      a += Step::a_step ? Step::a_step : step;
+      a += Step::a_step ? Step::a_step : kRows;
       panel += 2 * kBytes / sizeof(P);
     }
-    if (end == kc) break;
-    const T* row = c;
-    asm("" : "+r"(row));  // or its rows' addresses are kept in registers through the loop above
-#pragma GCC unroll 1
-    for (int i = 0; i < kRows; ++i, row += ldc) {
-      __builtin_prefetch(row, 1);
-      __builtin_prefetch(row + 2 * kLanes - 1, 1);
-    }
+    if (i == kRows) break;
+    __builtin_prefetch(row, 1);
+    __builtin_prefetch(row + 2 * kLanes - 1, 1);
+    end = i + 1 < kRows && end + kApart < kc ? end + kApart : kc;
   }
 #pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) {
@@ -106,7 +108,7 @@ static void tile(int64_t kc, const T* a, int64_t step, const P* panel, T* c, int
   }
 }
 
-/** kAcross: A is stored transposed. */
+/** kAcross: A is [kc][kRows]. */
 template <bool kAcross>
 struct PlainStep {
   static constexpr int size = 1, a_step = kAcross ? 0 : 1;
@@ -114,7 +116,7 @@ struct PlainStep {
   static inline __attribute__((always_inline)) void run(const T* a, int64_t step, const T* panel, V (&sum)[kRows][2]) {
     const auto* b = reinterpret_cast<const typename Vector<T, sizeof(V)>::type*>(panel);
     const V b0 = b[0], b1 = b[1];
-    asm("" : "+r"(step));  // or each row has a pointer of its own, more than there are registers
+    if (!kAcross) asm("" : "+r"(step));  // or each row has a pointer of its own, more than there are registers
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
       if (!kAcross && i && i % 3 == 0) a += 3 * step;  // its two next rows: what an address may hold
@@ -236,6 +238,11 @@ static void transpose(const T* const* rows, int64_t n, T* out, int64_t ld) {
     for (int i = 0; i < kLanes; ++i) out[j * ld + i] = rows[i][j];
 }
 
+template <class T, int kRows>
+static void gather(const T* from, int64_t step, int64_t count, T* out) {
+  for (; count > 0; --count, from += step, out += kRows) __builtin_memcpy(out, from, kRows * sizeof(T));
+}
+
 /** Calls add(std::integral_constant<int, r>) for r from kRows down to 1. */
 template <int kRows, class F>
 static constexpr void each_height(F&& add) {
@@ -252,6 +259,7 @@ static constexpr Kernels<T> make_kernels() {
   each_height<kRows>([&](auto rows) {
     k.tile[rows] = tile<PlainStep<false>, T, T, kBytes, rows>;
     k.across[rows] = tile<PlainStep<true>, T, T, kBytes, rows>;
+    k.gather[rows] = gather<T, rows>;
   });
   return k;
 }
