@@ -20,11 +20,25 @@ void Team::open() {
   opened_.fetch_add(1, std::memory_order_release);
 }
 
+template <class F>
+void Team::wait(int64_t index, F&& done) {
+  if (done()) return;
+  const auto begin = Clock::now();
+  pool_.help_until(done);
+  places_[index].waited += Clock::now() - begin;
+}
+
+Team::Clock::duration Team::waited() const {
+  Clock::duration sum{};
+  for (const Place& p : places_) sum += p.waited;
+  return sum;
+}
+
 void Team::step(int64_t index, void* data, int64_t parts, Body body, void* arg) {
   places_[index].data = data, places_[index].parts = parts;
   const uint32_t before = opened_.load(std::memory_order_relaxed);
   if (complete(state_.fetch_add(1, std::memory_order_acq_rel) + 1)) open();
-  else pool_.help_until([&] { return opened_.load(std::memory_order_acquire) != before; });
+  else wait(index, [&] { return opened_.load(std::memory_order_acquire) != before; });
 
   int64_t done = 0;
   std::exception_ptr error;
@@ -37,7 +51,7 @@ void Team::step(int64_t index, void* data, int64_t parts, Body body, void* arg) 
     ++done;
   });
   left_.fetch_sub(done, std::memory_order_acq_rel);
-  pool_.help_until([&] { return left_.load(std::memory_order_acquire) == 0; });
+  wait(index, [&] { return left_.load(std::memory_order_acquire) == 0; });
   if (error) std::rethrow_exception(error);
 }
 

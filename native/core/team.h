@@ -2,6 +2,7 @@
 // once: a step is cut into parts, and one thread does a part for everybody. Between steps nobody waits for anybody.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -12,8 +13,13 @@ namespace a2s {
 
 class Team {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /** Its members are tasks of one Pool::run_together. */
   Team(Pool& pool, int64_t members);
+
+  /** How long members have waited for others, all together. For when they are done. */
+  Clock::duration waited() const;
 
   /** A thread's place, which it gives up when it has no steps left. */
   class Member {
@@ -52,6 +58,7 @@ class Team {
   struct alignas(64) Place {
     void* data = nullptr;
     int64_t parts = 0;
+    Clock::duration waited{};
   };
   // The state: how many members are left, and how many of them have come.
   static constexpr uint64_t kMember = uint64_t{1} << 32;
@@ -61,6 +68,8 @@ class Team {
   void step(int64_t index, void* data, int64_t parts, Body body, void* arg);
   void open();
   void leave(int64_t index);
+  template <class F>
+  void wait(int64_t index, F&& done);
 
   Pool& pool_;
   std::vector<Place> places_;
@@ -69,6 +78,25 @@ class Team {
   alignas(64) std::atomic<uint64_t> state_;
   alignas(64) std::atomic<uint32_t> opened_{0};  // steps
   alignas(64) std::atomic<int64_t> left_{0};     // parts that are not done
+};
+
+/** Whether teams are worth it. Where something else takes one of their processors, members wait for the one that it kept from coming; when they have
+ *  waited for too much of their time, it is better for a while that nobody depends on others. */
+class Patience {
+ public:
+  using Clock = Team::Clock;
+  static constexpr double kMost = .15;  // of their time; .03 on a quiet machine, .4 where one of two processors is taken
+  static constexpr int kTimes = 10;     // as long as what has taken so long
+
+  bool left(Clock::time_point now = Clock::now()) const { return now.time_since_epoch() >= until_.load(std::memory_order_relaxed); }
+  /** A team of `members` was at work from `begin` to `now`. */
+  void spend(Clock::duration waited, int64_t members, Clock::time_point begin, Clock::time_point now = Clock::now()) {
+    const Clock::duration all = now - begin;
+    if (waited > kMost * members * all) until_.store((now + kTimes * all).time_since_epoch(), std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<Clock::duration> until_{Clock::duration{}};
 };
 
 }  // namespace a2s

@@ -89,6 +89,32 @@ TEST(team_ends_a_step_in_which_a_part_fails) {
   CHECK(done == 7);
 }
 
+TEST(team_counts_what_members_wait_for_others) {
+  using namespace std::chrono_literals;
+  Pool pool(2);
+  Team team(pool, 2);
+  pool.run_together(2, [&](int64_t m) {
+    Team::Member member(team, m);
+    if (m == 1) std::this_thread::sleep_for(20ms);
+    int64_t own = 0;
+    member.step(own, 2, [&](std::span<int64_t* const>, int64_t) {});
+  });
+  CHECK(team.waited() > 5ms);  // the other one may have come late itself
+}
+
+TEST(patience_ends_after_long_waits_and_returns) {
+  using namespace std::chrono_literals;
+  const Patience::Clock::time_point begin{}, end = begin + 100ms;
+  Patience patience;
+  CHECK(patience.left(begin));
+  patience.spend(29ms, 2, begin, end);  // of 200
+  CHECK(patience.left(end));
+  patience.spend(31ms, 2, begin, end);
+  CHECK(!patience.left(end));
+  CHECK(!patience.left(end + 999ms));
+  CHECK(patience.left(end + 1s));
+}
+
 TEST(pool_runs_together_only_what_it_has_threads_for) {
   Pool pool(2);
   std::atomic<int64_t> ran{0};

@@ -366,27 +366,34 @@ int64_t weight_bytes(const Tts& tts) {
   return tts.params().flat_size() * static_cast<int64_t>(tts.bf16() ? sizeof(uint16_t) : size_of(tts.dtype()));
 }
 
-/** Into how many parts samples are divided, of which each thread generates one; 1: all threads work on each step. That is as good where weights
- *  come from memory for few rows, and waits for no thread that something else keeps busy. */
-int64_t parts_of(const Tts& tts, int64_t prompts, int64_t group, int64_t threads) {
-  constexpr int64_t kCachedBytes = 48 << 20, kManyRows = 48;
-  constexpr int64_t kFewRows = 4;  // of one prompt, whose encoders every part runs for itself
-  const bool enough = prompts == 1 ? group >= kFewRows * threads : prompts >= threads;
-  return enough && (weight_bytes(tts) <= kCachedBytes || prompts * group / threads >= kManyRows) ? threads : 1;
-}
-
 /** Whether parts had better read weights together: alone each reads all of them in every step, from a cache or for many rows. */
 bool reads_together(const Tts& tts, int64_t rows) {
   constexpr int64_t kNearBytes = 16 << 20, kNearBytesOfRows = 32 << 20, kRows = 12;
   return weight_bytes(tts) > (rows < kRows ? kNearBytes : kNearBytesOfRows);
 }
 
+/** With teams of threads in this process. */
+Patience patience;
+
+/** Samples in parts, of which each thread generates one. */
+struct Parts {
+  int64_t count;  // 1: all threads work on each step
+  bool together;  // they read weights together
+};
+
+Parts parts_of(const Tts& tts, int64_t prompts, int64_t group, int64_t threads, bool guided) {
+  constexpr int64_t kFewRows = 4;  // of one prompt, whose encoders every part runs for itself
+  if (prompts == 1 ? group < kFewRows * threads : prompts < threads) return {1, false};
+  const bool together = reads_together(tts, (prompts * group + threads - 1) / threads * (guided ? 2 : 1));
+  return together && !patience.left() ? Parts{1, false} : Parts{threads, together};
+}
+
 /** Each thread generates for prompts of its own, or samples of its own of a single one: most operators of a step are too short to share. Nothing
  *  where there are not so many threads. */
 std::optional<Generated> generate_apart(const Context& ctx, Arena& arena, const Tts& tts, const Prompts& prompts, int64_t group,
-                                        const Tensor& ids, const GenerateSettings& settings, int64_t parts) {
-  const int64_t P = prompts.text.dim(0), rows = (P * group + parts - 1) / parts * (settings.sampling.guided() ? 2 : 1);
-  const bool together = reads_together(tts, rows);
+                                        const Tensor& ids, const GenerateSettings& settings, Parts division) {
+  const int64_t P = prompts.text.dim(0), parts = division.count;
+  const auto begin = Team::Clock::now();
   std::vector<Generated> results(static_cast<size_t>(parts));
   JointProgress progress(parts, settings);
   Once once(tts.params().values(), static_cast<size_t>(tts.params().flat_size()) * size_of(tts.dtype()), arena);
@@ -397,7 +404,7 @@ std::optional<Generated> generate_apart(const Context& ctx, Arena& arena, const 
     const int64_t all = P == 1 ? group : P, begin = all * i / parts, count = all * (i + 1) / parts - begin;
     GenerateSettings s = settings;
     s.progress = [&progress, i](int64_t step, int64_t running) { progress.report(i, step, running); };
-    const Context context{ctx.pool, scratch, ctx.device, ctx.bf16, &once, together ? &member : nullptr};
+    const Context context{ctx.pool, scratch, ctx.device, ctx.bf16, &once, division.together ? &member : nullptr};
     Generated& result = results[static_cast<size_t>(i)];
     if (P == 1) {
       result = Generator(context, own, tts, prompts, count, rows_of(ids, begin, count), s).run();
@@ -408,6 +415,7 @@ std::optional<Generated> generate_apart(const Context& ctx, Arena& arena, const 
     result = Generator(context, own, tts, mine, group, rows_of(ids, begin * group, count * group), s).run();
   });
   if (!ran) return {};
+  patience.spend(team.waited(), parts, begin);
   return join(results, arena);
 }
 
@@ -418,8 +426,8 @@ Generated generate(Context ctx, Arena& arena, const Tts& tts, const Prompts& pro
   check_prompts(tts.config(), prompts);
   require(group >= 1, "group", "at least 1", group);
   check_samples(sample_ids, prompts.text.dim(0) * group);
-  const int64_t parts = parts_of(tts, prompts.text.dim(0), group, ctx.pool.threads());
-  if (parts > 1)
+  const Parts parts = parts_of(tts, prompts.text.dim(0), group, ctx.pool.threads(), settings.sampling.guided());
+  if (parts.count > 1)
     if (auto joined = generate_apart(ctx, arena, tts, prompts, group, sample_ids, settings, parts)) return *joined;
   return Generator(ctx, arena, tts, prompts, group, sample_ids, settings).run();
 }
