@@ -19,6 +19,9 @@ Context context_of(Workspace& w, const Tts& tts) {
   return context;
 }
 
+/** With teams of this process's threads. */
+Patience patience;
+
 PassContext pass_of(Workspace& w, const Tts& tts) { return {context_of(w, tts), w.arena, &w.cancelled}; }
 
 /** What evaluate() can be asked for. */
@@ -165,7 +168,7 @@ Napi::Value tts_generate(const Napi::CallbackInfo& info) {
   const int64_t id = to_integer("generate: progress", info[3], 0, int64_t{1} << 53, ErrorCode::Config);
   auto run = [tts = tts_of(info[0]), prompts, request = GenerateRequest(info[2]),
               progress = Progress(info.Env(), id)](Workspace& w) mutable {
-    request.settings.cancel = &w.cancelled;
+    request.settings.cancel = &w.cancelled, request.settings.patience = &patience;
     request.settings.progress = [&](int64_t step, int64_t running) { progress.report(step, running); };
     const Prompts views = prompts.view();
     const int64_t P = views.text && views.text.rank > 0 ? views.text.dim(0) : 0;

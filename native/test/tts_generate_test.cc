@@ -241,6 +241,27 @@ TEST(tts_samples_are_the_same_on_threads_of_their_own) {
   }
 }
 
+TEST(tts_samples_are_the_same_whether_threads_have_patience) {
+  TtsConfig config = small_config();
+  config.text_rows = 80000, config.d_model = 64, config.d_ffn = 600;
+  auto tts = lively_model(config, DType::f32);
+  Arena arena;
+  const Prompts prompts = random_prompts(config, {7}, {4}, arena);
+  Pool pool(2);
+  Patience patience;
+  auto run = [&] {
+    GenerateSettings s = settings_of(config, {.min_frames = 2});
+    s.patience = &patience;
+    return generate({pool, test_scratch()}, arena, *tts, prompts, 8, ids_from(7, 8, arena), s);
+  };
+  const Generated before = run();
+  patience.spend(std::chrono::hours(1), 1, Patience::Clock::now() - std::chrono::hours(1));
+  CHECK(!patience.left());
+  const Generated after = run();
+  CHECK(before.codes.bytes() == after.codes.bytes() && std::memcmp(before.codes.data, after.codes.data, before.codes.bytes()) == 0);
+  CHECK(std::memcmp(before.logprobs.data, after.logprobs.data, before.logprobs.bytes()) == 0);
+}
+
 TEST(tts_prior_of_a_short_text_changes_nothing) {
   // Up to five text positions the window is open everywhere: fast, exact and no prior sample the same codes.
   for (auto& [name, config] : variants()) {

@@ -372,20 +372,17 @@ bool reads_together(const Tts& tts, int64_t rows) {
   return weight_bytes(tts) > (rows < kRows ? kNearBytes : kNearBytesOfRows);
 }
 
-/** With teams of threads in this process. */
-Patience patience;
-
 /** Samples in parts, of which each thread generates one. */
 struct Parts {
   int64_t count;  // 1: all threads work on each step
   bool together;  // they read weights together
 };
 
-Parts parts_of(const Tts& tts, int64_t prompts, int64_t group, int64_t threads, bool guided) {
+Parts parts_of(const Tts& tts, int64_t prompts, int64_t group, int64_t threads, const GenerateSettings& s) {
   constexpr int64_t kFewRows = 4;  // of one prompt, whose encoders every part runs for itself
   if (prompts == 1 ? group < kFewRows * threads : prompts < threads) return {1, false};
-  const bool together = reads_together(tts, (prompts * group + threads - 1) / threads * (guided ? 2 : 1));
-  return together && !patience.left() ? Parts{1, false} : Parts{threads, together};
+  const bool together = reads_together(tts, (prompts * group + threads - 1) / threads * (s.sampling.guided() ? 2 : 1));
+  return together && s.patience && !s.patience->left() ? Parts{1, false} : Parts{threads, together};
 }
 
 /** Each thread generates for prompts of its own, or samples of its own of a single one: most operators of a step are too short to share. Nothing
@@ -415,7 +412,7 @@ std::optional<Generated> generate_apart(const Context& ctx, Arena& arena, const 
     result = Generator(context, own, tts, mine, group, rows_of(ids, begin * group, count * group), s).run();
   });
   if (!ran) return {};
-  patience.spend(team.waited(), parts, begin);
+  if (settings.patience) settings.patience->spend(team.waited(), parts, begin);
   return join(results, arena);
 }
 
@@ -426,7 +423,7 @@ Generated generate(Context ctx, Arena& arena, const Tts& tts, const Prompts& pro
   check_prompts(tts.config(), prompts);
   require(group >= 1, "group", "at least 1", group);
   check_samples(sample_ids, prompts.text.dim(0) * group);
-  const Parts parts = parts_of(tts, prompts.text.dim(0), group, ctx.pool.threads(), settings.sampling.guided());
+  const Parts parts = parts_of(tts, prompts.text.dim(0), group, ctx.pool.threads(), settings);
   if (parts.count > 1)
     if (auto joined = generate_apart(ctx, arena, tts, prompts, group, sample_ids, settings, parts)) return *joined;
   return Generator(ctx, arena, tts, prompts, group, sample_ids, settings).run();

@@ -6,6 +6,7 @@
 #pragma once
 #include <functional>
 
+#include "core/team.h"
 #include "tts/model.h"
 #include "tts/prior_window.h"
 
@@ -34,6 +35,7 @@ struct GenerateSettings {
   std::optional<GenerationPrior> prior = {};
   std::atomic<bool>* cancel = nullptr;  // looked at in every step; @throws Cancelled
   std::function<void(int64_t step, int64_t running)> progress = {};
+  Patience* patience = nullptr;  // of this call and those before; null: without end
 };
 
 /** What was sampled, B = P·G samples. Tensors lie in the caller's arena; values beyond the lengths are 0. */
