@@ -205,10 +205,16 @@ TEST(tts_generation_can_be_cancelled) {
   CHECK(seen.size() == 3);
 }
 
+/** So large that threads multiply together, for what the text table weighs. */
+static TtsConfig large_config() {
+  TtsConfig c = small_config();
+  c.text_rows = 80000, c.d_model = 64, c.d_ffn = 600;
+  return c;
+}
+
 TEST(tts_samples_are_the_same_on_threads_of_their_own) {
   auto configs = variants();
-  TtsConfig large = small_config();  // so that threads multiply together, for what the text table weighs
-  large.text_rows = 80000, large.d_model = 64, large.d_ffn = 600;
+  TtsConfig large = large_config();
   configs.emplace_back("large", large);
   large.decoder_kernel = 2;
   configs.emplace_back("large, convolutions", large);
@@ -242,8 +248,7 @@ TEST(tts_samples_are_the_same_on_threads_of_their_own) {
 }
 
 TEST(tts_samples_are_the_same_whether_threads_have_patience) {
-  TtsConfig config = small_config();
-  config.text_rows = 80000, config.d_model = 64, config.d_ffn = 600;
+  const TtsConfig config = large_config();
   auto tts = lively_model(config, DType::f32);
   Arena arena;
   const Prompts prompts = random_prompts(config, {7}, {4}, arena);

@@ -126,17 +126,6 @@ void transpose(const Matrix<T>& m, int64_t first, int64_t rows, int64_t padded, 
   }
 }
 
-/** Rows [i, i + rows) and columns [k, k + kc) of A, one after another. */
-template <class T, class P>
-void pack_rows(const Matrix<T>& A, int64_t i, int64_t rows, int64_t k, int64_t kc, T* out) {
-  if (A.transposed) transpose(A, k, kc, kc, i, rows, out, kRowStride);
-  for (int64_t r = 0; r < rows; ++r, out += kRowStride) {
-    const T* from = A.transposed ? out : A.row(i + r) + k;
-    if constexpr (std::is_same_v<P, Bf16>) bf16_kernels().round(from, kc, out);
-    else if (from != out) std::memcpy(out, from, kc * sizeof(T));
-  }
-}
-
 /** The rows of A in tiles of nearly equal height: where tile t of `count` begins. */
 int64_t tile_begin(int64_t rows, int64_t t, int64_t count) { return rows * t / count; }
 
@@ -153,6 +142,19 @@ void gather_tiles(const Matrix<T>& A, int64_t i, int64_t rows, int64_t k, int64_
       const int64_t begin = tile_begin(rows, t, count), height = tile_begin(rows, t + 1, count) - begin;
       kernels<T>().gather[height](from + begin, A.ld, run, out + begin * kc + r * height);
     }
+  }
+}
+
+/** Rows [i, i + rows) and columns [k, k + kc) of A, kRowStride apart, or, of a transposed one that stays T, in tiles. */
+template <class T, class P>
+void pack_rows(const Matrix<T>& A, int64_t i, int64_t rows, int64_t k, int64_t kc, T* out) {
+  if constexpr (std::is_same_v<P, Bf16>) {
+    if (A.transposed) transpose(A, k, kc, kc, i, rows, out, kRowStride);
+    for (int64_t r = 0; r < rows; ++r, out += kRowStride) bf16_kernels().round(A.transposed ? out : A.row(i + r) + k, kc, out);
+  } else if (A.transposed) {
+    gather_tiles(A, i, rows, k, kc, out);
+  } else {
+    for (int64_t r = 0; r < rows; ++r, out += kRowStride) std::memcpy(out, A.row(i + r) + k, kc * sizeof(T));
   }
 }
 
@@ -311,19 +313,14 @@ void Product<T, P>::tiles(int64_t rows, int64_t kc, const Operand<T>& a, const P
 /** Rows of a part and block k0 of k of A: where they lie, or packed. */
 template <class T, class P>
 Operand<T> Product<T, P>::operand(const Part& part, int64_t k0, int64_t kc) const {
-  constexpr bool kPlain = std::is_same_v<T, P>;
-  const auto [begin, end, first_panel, last_panel] = part;
+  const int64_t begin = part.row_begin, end = part.row_end;
+  const bool across = std::is_same_v<T, P> && A.transposed;
   const bool one_group = !A.group || begin / A.group == (end - 1) / A.group;
   const bool one_set = A.ld * int64_t{sizeof(T)} % 4096 == 0;  // of the first-level cache, for which all rows would compete
-  if (kPlain && !A.transposed && one_group && !one_set) return {A.row(begin) + k0, A.ld};
+  if (std::is_same_v<T, P> && !across && one_group && !one_set) return {A.row(begin) + k0, A.ld};
   Buffers<T>& buffer = buffers<T>();
-  const bool across = kPlain && A.transposed;
   const typename Buffers<T>::Packing wanted{number, begin, end, k0};
-  if (buffer.holds != wanted) {
-    if (across) gather_tiles(A, begin, end - begin, k0, kc, buffer.a);
-    else pack_rows<T, P>(A, begin, end - begin, k0, kc, buffer.a);
-    buffer.holds = wanted;
-  }
+  if (buffer.holds != wanted) pack_rows<T, P>(A, begin, end - begin, k0, kc, buffer.a), buffer.holds = wanted;
   return {buffer.a, across ? kc : kRowStride, across};
 }
 
