@@ -5,6 +5,7 @@ namespace a2s {
 Param& Params::add(std::string name, std::initializer_list<int64_t> shape, double init_std, double init_fill) {
   if (find(name)) fail_config("params: " + name + ": expected a new name, got one declared before");
   Param& p = list_.emplace_back();
+  p.index = list_.size() - 1;
   p.name = std::move(name);
   p.value = make_tensor(nullptr, dtype_, shape);
   p.init_std = init_std;

@@ -20,6 +20,7 @@ struct Param {
   double init_std = 0;   // normal with this deviation …
   double init_fill = 0;  // … around this value
   int64_t offset = 0;    // elements from the start of the flat buffers
+  size_t index = 0;      // in the order of declaration
   int64_t parts = 0;     // published as that many tensors, stacked here on axis 0 (add_split); 0: as itself
   Params* owner = nullptr;
 };

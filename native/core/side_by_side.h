@@ -5,6 +5,7 @@
 
 #include "core/op.h"
 #include "core/params.h"
+#include "core/turns.h"
 
 namespace a2s {
 
@@ -32,14 +33,13 @@ bool in_lanes_together(Pool& pool, int64_t count, F&& part) {
 struct Lane {
   Context ctx;
   Arena& arena;
-  void* grads;  // where it adds the gradients of parameters, laid out as theirs are; null: there itself
+  PassTurns* turns;  // when it may add to the gradients of parameters; null: at any time
 };
 
 /**
  * Calls one(lane, i) for each i in [0, count), on as many threads as there are passes, or with all threads on one pass after another
- * where that leaves too many without work. Each pass but the first has its gradients to itself; they are added to those of the parameters
- * in the order of the passes, so that these have the same bits for any number of threads. On a device passes follow one another, and add
- * theirs where they belong. Rethrows the first failure, after which gradients are of no use.
+ * where that leaves too many without work; on a device they follow one another. Gradients of parameters have the same bits for any number
+ * of threads. Rethrows the first failure, after which gradients are of no use.
  */
 void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t count,
                   const std::function<void(const Lane&, int64_t)>& one);

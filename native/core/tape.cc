@@ -32,8 +32,7 @@ Var* Tape::param(Param& p) {
   if (p.trainable && training()) p.owner->need_grads();
   Var* v = add(p.value, p.trainable && training());
   v->slot->grad = p.grad;
-  if (grads && v->wanted()) v->slot->grad.data = static_cast<char*>(grads) + p.offset * static_cast<int64_t>(size_of(p.grad.dtype));
-  v->slot->is_param = true;
+  v->slot->param = &p;
   return v;
 }
 
@@ -90,7 +89,10 @@ std::array<Var*, 4> Tape::apply_all(const Op& op, std::initializer_list<Var*> in
   run_forward(call);
   for (size_t j = 0; j < op.outputs.size() && j < 4; ++j)
     node.out[j] = add(call.out[j], wanted && op.outputs[j].kind == Kind::data);
-  if (wanted) node.call = make(call), nodes_.push_back(make(node));
+  if (wanted) {
+    node.call = make(call), nodes_.push_back(make(node));
+    if (turns) each_param(node, [&](const Param& p) { turns->expect(p); });
+  }
   return node.out;
 }
 
@@ -125,6 +127,13 @@ void Tape::add_gradient(Var* v, const Tensor& share) {
   add_tensors(before, share, slot.grad, ctx_.pool);
 }
 
+/** Calls f(param) for each parameter to whose gradient the node adds. */
+template <class F>
+void Tape::each_param(const Node& node, F&& f) const {
+  for (const Var* v : node.in)
+    if (v && v->wanted() && v->slot->param) f(*v->slot->param);
+}
+
 void Tape::backward(Var* root, Tensor seed) {
   new_gradient(*root->slot, root->value);
   const Tensor& g = root->slot->grad;
@@ -136,7 +145,9 @@ void Tape::backward(Var* root, Tensor seed) {
     if (std::none_of((*it)->out.begin(), (*it)->out.end(), [](Var* v) { return v && v->slot->grad.data; })) continue;
     if (cancel && cancel->load(std::memory_order_relaxed))
       fail(ErrorCode::Cancelled, std::string((*it)->call->op.name) + ": cancelled");
+    if (turns) each_param(**it, [&](const Param& p) { turns->begin(p); });
     back(**it);
+    if (turns) each_param(**it, [&](const Param& p) { turns->end(p); });
     for (Var* v : (*it)->out)
       if (v) release(*v->slot);
   }
@@ -175,7 +186,7 @@ void Tape::back(Node& node) {
     }
     calls = true;
     c.din[i] = v->value;
-    if (slot.is_param && kind == Kind::param) {
+    if (slot.param && kind == Kind::param) {
       c.din[i].data = slot.grad.data;
       continue;
     }

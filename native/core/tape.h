@@ -13,6 +13,7 @@
 
 #include "core/op.h"
 #include "core/params.h"
+#include "core/turns.h"
 
 namespace a2s {
 
@@ -28,7 +29,7 @@ struct GradSlot {
   Tensor grad;  // no data until the first gradient arrives
   GradBuffer* buffer = nullptr;  // its memory, where the tape may use that again
   bool wanted = false;
-  bool is_param = false;
+  const Param* param = nullptr;  // whose gradient it is, or a part of it
 };
 
 struct Var {
@@ -77,8 +78,8 @@ class Tape {
   Context& context() { return ctx_; }
   Arena& arena() { return arena_; }
   bool training() const { return mode_ == Mode::train; }
-  /** Where gradients of parameters are added, laid out as they are in Params; null: to those themselves. */
-  void* grads = nullptr;
+  /** Of a pass beside others: when it may add to the gradients of parameters. */
+  PassTurns* turns = nullptr;
   /** Checked before each op; when set, the running call ends with Error(Cancelled). */
   std::atomic<bool>* cancel = nullptr;
 
@@ -94,6 +95,8 @@ class Tape {
   void release(GradSlot& slot);
   void add_gradient(Var* v, const Tensor& share);
   void back(Node& node);
+  template <class F>
+  void each_param(const Node& node, F&& f) const;
   template <class T>
   T* make(T value);
 

@@ -152,7 +152,7 @@ Napi::Value tts_train(const Napi::CallbackInfo& info) {
     std::vector<TrainResult> results(requests.size());
     side_by_side(context_of(w, *tts), w.arena, tts->params(), std::ssize(requests), [&](const Lane& lane, int64_t i) {
       const auto& [batch, loss] = requests[static_cast<size_t>(i)];
-      Trained t = loss.train({lane.ctx, lane.arena, &w.cancelled, lane.grads}, *tts, batch.view());
+      Trained t = loss.train({lane.ctx, lane.arena, &w.cancelled, lane.turns}, *tts, batch.view());
       results[static_cast<size_t>(i)] = {t.loss, std::move(t.stats), {{"logprobs", keep(t.logprobs)}, {"margins", keep(t.margins)}}};
     });
     return results;

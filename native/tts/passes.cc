@@ -171,7 +171,7 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& given, co
   if (s.alignment_weight == 0 && (!s.alignment.layers.empty() || s.alignment.targets))
     fail_config("supervised loss: alignment_weight: expected a weight for the layers or targets given, got 0");
   Tape tape(pass.ctx, pass.arena);
-  tape.cancel = pass.cancel, tape.grads = pass.grads;
+  tape.cancel = pass.cancel, tape.turns = pass.turns;
   TtsBatch batch = given;
   Noise noise;
   if (s.noise) {
@@ -211,7 +211,7 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& batch, co
     reference = read_reference(pass, *s.reference, batch, of);
   }
   Tape tape(pass.ctx, pass.arena);
-  tape.cancel = pass.cancel, tape.grads = pass.grads;
+  tape.cancel = pass.cancel, tape.turns = pass.turns;
   const Forward f = forward(tape, tts, batch);
   const TokenScores scores = score(tape, tts, batch, f, s.score, {}, reference);
   const auto [loss, stats] = policy(tape, tts, f.audio, scores, s.input,
@@ -235,7 +235,7 @@ Trained train(const PassContext& pass, const Tts& tts, const TtsBatch& batch, co
     fail_shape("preference: reference: expected [" + std::to_string(batch.code_lengths.size()) + "], got " +
                (s.reference ? shape_string(s.reference.shape()) : "none"));
   Tape tape(pass.ctx, pass.arena);
-  tape.cancel = pass.cancel, tape.grads = pass.grads;
+  tape.cancel = pass.cancel, tape.turns = pass.turns;
   const Forward f = forward(tape, tts, batch);
   const TokenScores scores = score(tape, tts, batch, f, s.score);
   const auto [loss, margins] = preference(tape, tts, f.audio, scores, s.reference, s.reward_gap,

@@ -1,5 +1,5 @@
 // Whole passes over a batch: what a call from outside does in one go. Everything but the gradients, which are
-// added to the parameters' or to `grads`, lies in the arena.
+// added to those of the parameters, lies in the arena.
 #pragma once
 #include "tts/losses.h"
 
@@ -10,7 +10,7 @@ struct PassContext {
   Context ctx;
   Arena& arena;
   std::atomic<bool>* cancel = nullptr;
-  void* grads = nullptr;  // see Tape::grads
+  PassTurns* turns = nullptr;  // see Tape::turns
 };
 
 /** Which heads say how likely a token is: those of sampling, for a policy. */
