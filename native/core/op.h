@@ -4,7 +4,7 @@
 //
 // Rules that every op keeps:
 //  * forward and backward are pure: no allocation but from `ctx.scratch`, no global state, no hidden synchronisation;
-//  * gradients of data inputs are assigned, gradients of parameters are accumulated;
+//  * gradients of data inputs are assigned, but where Call::adds says otherwise; gradients of parameters are accumulated;
 //  * sums run in the tensor's precision or wider, in an order that does not depend on the number of threads.
 #pragma once
 #include <array>
@@ -115,6 +115,7 @@ struct Call {
   Tensors in{}, out{}, saved{};
   Tensors dout{}, din{};  // backward: a `din` without data is not wanted; every `dout` has data
   std::array<double, 16> attrs{};
+  bool adds = false;  // backward, of an op that can: din[0] holds a gradient, to which this one is added
 
   Call(const Op& op, Context ctx);  // attributes at their defaults
   DType dtype() const;              // of the first floating-point input
@@ -143,6 +144,8 @@ struct Op {
   void (*backward)(Call&) = nullptr;  // null: not differentiable
   /** The gradient of each data input is that of the output: a tape lets them share it and need not call backward. */
   bool sum = false;
+  /** Backward can add the gradient of the first input to another (Call::adds). */
+  bool adds = false;
   /** The CUDA twin. Its own file sets it (CudaTwin), so it is null where that is not compiled in. */
   mutable void (*cuda_forward)(Call&) = nullptr;
   mutable void (*cuda_backward)(Call&) = nullptr;

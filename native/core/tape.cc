@@ -164,10 +164,11 @@ void Tape::back(Node& node) {
       fill_zero(c.dout[j]);
     }
   }
-  // An input that already has a gradient gets this op's share in a temporary first.
+  // An input that already has a gradient gets this op's share in a temporary first, unless the op can add it itself.
   ScratchScope scope(ctx_.scratch);
   std::array<bool, kMaxArgs> added{};
   bool calls = false;
+  c.adds = false;
   for (size_t i = 0; i < c.op.inputs.size(); ++i) {
     Var* v = node.in[i];
     Kind kind = c.op.inputs[i].kind;
@@ -188,6 +189,10 @@ void Tape::back(Node& node) {
     c.din[i] = v->value;
     if (slot.param && kind == Kind::param) {
       c.din[i].data = slot.grad.data;
+      continue;
+    }
+    if (i == 0 && c.op.adds && slot.buffer && slot.buffer->slots == 1) {
+      c.adds = true, c.din[i].data = slot.grad.data;
       continue;
     }
     added[i] = slot.grad.data;

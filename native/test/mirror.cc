@@ -41,6 +41,7 @@ void Mirror::forward(Call& here) {
 void Mirror::backward(Call& here) {
   copy_in(call_.dout, here.dout);
   copy_in(call_.din, here.din);
+  call_.adds = here.adds;
   run_backward(call_);
   copy_out(here.din, call_.din);
 }

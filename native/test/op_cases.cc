@@ -86,6 +86,12 @@ void check_assignment(const Case& c, const Inputs& in) {
   Run zero(*c.op, in, DType::f64), filled(*c.op, in, DType::f64);
   zero.forward().backward(0, 0);
   filled.forward().backward(std::nan(""), 1.5);
+  Run added(*c.op, in, DType::f64);
+  added.forward().call->adds = c.op->adds;
+  added.backward(c.op->adds ? 2.5 : 0, 0);
+  for (int64_t i = 0; c.op->adds && i < zero.call->din[0].size(); ++i)
+    if (!(std::fabs(element(zero.call->din[0], i) + 2.5 - element(added.call->din[0], i)) <= 1e-12 * std::max(1.0, std::fabs(element(zero.call->din[0], i)))))
+      throw Failure(std::string("d") + c.op->inputs[0].name + ": expected to be added");
   for (size_t k = 0; k < c.op->inputs.size(); ++k) {
     if (!zero.call->din[k]) continue;
     const bool param = c.op->inputs[k].kind == Kind::param;

@@ -18,6 +18,7 @@ inline const Op layer_norm{
     .attrs = {real("eps", 1e-5, 0, 1, "added to the variance")},
     .forward = layer_norm_forward,
     .backward = layer_norm_backward,
+    .adds = true,
     .flops = [](const Call& c) { return 8.0 * c.in[0].size(); },
 };
 

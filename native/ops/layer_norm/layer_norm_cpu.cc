@@ -32,9 +32,9 @@ A2S_INLINE void normalise(const T* x, const T* w, T* y, T* mean, T* rstd, int64_
   }
 }
 
-/** dx, and what dw gains, of up to kRows rows; either may be null. */
+/** dx, or what it gains where `add` is set, and what dw gains, of up to kRows rows; either may be null. */
 template <class T>
-A2S_INLINE void gradients(const T* x, const T* w, const T* dy, const T* mean, const T* rstd, T* dx, T* dw, int64_t n, int64_t C) {
+A2S_INLINE void gradients(const T* x, const T* w, const T* dy, const T* mean, const T* rstd, T* dx, bool add, T* dw, int64_t n, int64_t C) {
   T a[kRows], b[kRows];  // means of dy*w and of dy*w*xhat
   for (int64_t r = 0; dx && r < n; ++r) {
     const T m = mean[r];
@@ -49,7 +49,11 @@ A2S_INLINE void gradients(const T* x, const T* w, const T* dy, const T* mean, co
   for (int64_t r = 0; r < n; ++r) {
     const T m = mean[r], d = rstd[r];
     for (int64_t i = 0; dw && i < C; ++i) dw[i] += dy[r * C + i] * (x[r * C + i] - m) * d;
-    for (int64_t i = 0; dx && i < C; ++i) dx[r * C + i] = d * (dy[r * C + i] * w[i] - a[r] - (x[r * C + i] - m) * d * b[r]);
+    auto own = [&](int64_t i) { return d * (dy[r * C + i] * w[i] - a[r] - (x[r * C + i] - m) * d * b[r]); };
+    if (dx && add)
+      for (int64_t i = 0; i < C; ++i) dx[r * C + i] += own(i);
+    else if (dx)
+      for (int64_t i = 0; i < C; ++i) dx[r * C + i] = own(i);
   }
 }
 
@@ -61,12 +65,12 @@ void rows_forward(const double* x, const double* w, double* y, double* m, double
   normalise(x, w, y, m, r, n, C, eps);
 }
 A2S_CLONES void rows_backward(const float* x, const float* w, const float* dy, const float* m, const float* r, float* dx,
-                              float* dw, int64_t n, int64_t C) {
-  gradients(x, w, dy, m, r, dx, dw, n, C);
+                              bool add, float* dw, int64_t n, int64_t C) {
+  gradients(x, w, dy, m, r, dx, add, dw, n, C);
 }
 void rows_backward(const double* x, const double* w, const double* dy, const double* m, const double* r, double* dx,
-                   double* dw, int64_t n, int64_t C) {
-  gradients(x, w, dy, m, r, dx, dw, n, C);
+                   bool add, double* dw, int64_t n, int64_t C) {
+  gradients(x, w, dy, m, r, dx, add, dw, n, C);
 }
 
 template <class T>
@@ -90,7 +94,7 @@ void backward(Call& c) {
   c.ctx.pool.ranges(rows, kRows, [&](int64_t b, int64_t e) {
     T* p = partial ? partial + b / kRows * C : nullptr;
     if (p) std::fill_n(p, C, T(0));
-    rows_backward(x + b * C, w, dy + b * C, mean + b, rstd + b, dx ? dx + b * C : nullptr, p, e - b, C);
+    rows_backward(x + b * C, w, dy + b * C, mean + b, rstd + b, dx ? dx + b * C : nullptr, c.adds, p, e - b, C);
   });
   if (dw)
     for (int64_t t = 0; t < tasks; ++t)

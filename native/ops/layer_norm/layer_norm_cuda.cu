@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kWarps * kWarp)
 
 template <class T, int N>
 __global__ void __launch_bounds__(kWarps * kWarp) rows_backward(const T* x, const T* w, const T* dy, const T* mean, const T* rstd,
-                                                                T* dx, int64_t rows, int64_t C) {
+                                                                T* dx, bool add, int64_t rows, int64_t C) {
   const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
   if (row >= rows) return;
   x += row * C, dy += row * C, dx += row * C;
@@ -87,8 +87,8 @@ __global__ void __launch_bounds__(kWarps * kWarp) rows_backward(const T* x, cons
   a = warp_sum(a) / static_cast<T>(C), b = warp_sum(b) / static_cast<T>(C);
   each_pack<N>(C, [&](int64_t i) {
     const Pack<T, N> xs = pack<N>(x + i), ws = pack<N>(w + i), ds = pack<N>(dy + i);
-    Pack<T, N> out;
-    for (int j = 0; j < N; ++j) out.at[j] = r * (ds.at[j] * ws.at[j] - a - (xs.at[j] - m) * r * b);
+    Pack<T, N> out = add ? pack<N>(dx + i) : Pack<T, N>{};
+    for (int j = 0; j < N; ++j) out.at[j] += r * (ds.at[j] * ws.at[j] - a - (xs.at[j] - m) * r * b);
     pack<N>(dx + i) = out;
   });
 }
@@ -133,7 +133,7 @@ void backward(Call& c) {
   if (c.din[0]) {
     T* dx = c.din[0].as<T>();
     auto kernel = pack_size<T>(C, {x, w, dy, dx}) == 1 ? rows_backward<T, 1> : rows_backward<T, 16 / sizeof(T)>;
-    launch(c, kernel, (rows + kWarps - 1) / kWarps, kWarps * kWarp, x, w, dy, mean, rstd, dx, rows, C);
+    launch(c, kernel, (rows + kWarps - 1) / kWarps, kWarps * kWarp, x, w, dy, mean, rstd, dx, c.adds, rows, C);
   }
   if (c.din[1]) {
     const int64_t tiles = (C + kColumns - 1) / kColumns, sums = (rows + kRows - 1) / kRows;
