@@ -60,6 +60,10 @@ A2S_INLINE F exp(F x) {
 }
 A2S_INLINE double exp(double x) { return std::exp(x); }
 
+/** e^x for -88 <= x <= 0, in f32 0 below -87.7; NaN stays NaN. */
+A2S_INLINE float exp_down(float x) { return exp_within(x); }
+A2S_INLINE double exp_down(double x) { return std::exp(x); }
+
 /** e^x, but finite and never 0. */
 A2S_INLINE double exp_clamped(double x) { return std::exp(x < 700 ? x > -700 ? x : -700 : 700); }
 A2S_INLINE float exp_clamped(float x) { return exp_within(limit(x, 87.3f)); }

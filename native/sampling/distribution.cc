@@ -15,6 +15,12 @@ namespace {
 template <class T>
 constexpr T kInf = std::numeric_limits<T>::infinity();
 
+/** math::exp_down is 0 there. */
+template <class T>
+constexpr T kWeightless = -1000;
+template <>
+constexpr float kWeightless<float> = -88;
+
 /** Least and greatest of the elements above -inf. */
 template <class T>
 struct Range {
@@ -121,14 +127,14 @@ A2S_INLINE Distribution<T> describe_all(const T* z, T* w, int64_t V, T top) {
 #pragma omp simd reduction(+ : sum, moment)
   for (int64_t i = 0; i < V; ++i) {
     // NaN where z is, or without a finite top, and then in the sums. The limit, whose weight is 0, keeps 0 * inf out.
-    const T d = z[i] - top, limited = d < T(-1000) ? T(-1000) : d;
-    const T e = math::exp(limited);
+    const T d = z[i] - top, limited = kWeightless<T> > d ? kWeightless<T> : d;
+    const T e = math::exp_down(limited);
     w[i] = e;
     sum += e;
     moment += e * limited;
   }
   const T log_sum = std::log(sum);
-  return {std::numeric_limits<T>::lowest(), top + log_sum, log_sum - moment / sum, top};
+  return {std::numeric_limits<T>::lowest(), top + log_sum, log_sum - moment / sum, top, sum};
 }
 
 template <class T>
@@ -137,7 +143,7 @@ A2S_INLINE Distribution<T> describe_kept(const T* z, T* w, int64_t V, const Samp
   const T top = range.top;
   if (!range.valid()) {
     const T nan = std::numeric_limits<T>::quiet_NaN();
-    return {nan, nan, nan, nan};
+    return {nan, nan, nan, nan, nan};
   }
   T cutoff = range.bottom;
   if (rule.top_k > 0 && rule.top_k < V) cutoff = kth_largest(z, V, rule.top_k, range);
@@ -158,7 +164,7 @@ A2S_INLINE Distribution<T> describe_kept(const T* z, T* w, int64_t V, const Samp
     moment += w[i] > 0 ? w[i] * (z[i] - top) : T(0);
   }
   const T log_sum = std::log(sum);
-  return {cutoff, top + log_sum, log_sum - moment / sum, top};
+  return {cutoff, top + log_sum, log_sum - moment / sum, top, sum};
 }
 
 template <class T>

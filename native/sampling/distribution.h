@@ -30,6 +30,7 @@ struct Distribution {
   T log_norm;  // log sum_kept e^z; NaN when an allowed logit is NaN or +inf, or none is finite
   T entropy;   // nats; NaN with log_norm
   T top;       // the largest z
+  T sum;       // of weights: sum_kept e^(z - top)
 };
 
 /** z[V] = guidance * z + (1 - guidance) * uncond, in place. */

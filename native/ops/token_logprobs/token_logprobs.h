@@ -1,5 +1,5 @@
 // Log-probabilities, entropies and divergences of codec tokens, straight from the transformer's rows, in blocks of rows whose
-// logits stay in a cache. token_logprobs keeps them for a backward that will come; token_kl computes them again.
+// logits stay in a cache. token_logprobs keeps what they weigh for a backward that will come; token_kl computes them again.
 #pragma once
 #include "core/op.h"
 #include "sampling/sample_tokens.h"
@@ -34,9 +34,8 @@ inline const Op token_logprobs{
                ints("lengths", "B", "valid frames"), maybe(data("x_uncond", "B T C", "rows without conditioning")),
                maybe(ints("allowed", "V", "0 = the id is never drawn"))},
     .outputs = {data("logprobs", "B K T", "nats"), data("entropy", "B K T", "nats")},
-    .saved = {fixed("lse", "B K T", "log-sum-exp of the kept logits"),
-              fixed("cutoff", "B K T", "limit of the kept logits"),
-              maybe(fixed("scaled", "B K T V", "logits as sampling/distribution.h scales them"))},
+    .saved = {fixed("sum", "B K T", "of the weights"),
+              maybe(fixed("weights", "B K T V", "e^(z - max z), 0 outside the kept set"))},
     .attrs = {codebooks_attr, scored_temperature, top_k_attr, top_p_attr, guidance_attr},
     .axes = token_logprobs_axes,
     .forward = token_logprobs_forward,

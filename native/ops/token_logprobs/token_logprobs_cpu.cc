@@ -13,27 +13,26 @@ enum Input { x, w, b, targets, lengths, x_uncond, allowed };
 template <class T>
 constexpr T kInf = std::numeric_limits<T>::infinity();
 
-/** dz[V]: the gradient of the logits whose scaled ones are z, but for the target's own share. */
+/** What a row's gradient is made of; the last two are the gradients of its results times -1 / temperature. */
 template <class T>
-A2S_INLINE void row_gradient(const T* z, T* dz, int64_t V, const SamplingRule& rule, Distribution<T> d, T dlogprob, T dentropy) {
-  const T scale = static_cast<T>(-1 / rule.temperature);
-  if (dentropy == 0 && !rule.truncates(V)) {
-    for (int64_t v = 0; v < V; ++v) dz[v] = scale * dlogprob * math::exp(z[v] - d.log_norm);
+struct RowGradient {
+  T inverse_sum, entropy, dlogprob, dentropy;
+};
+/** dz[V]: the gradient of logits that weigh w[V], but for the target's own share. */
+template <class T>
+A2S_INLINE void row_gradient(const T* w, T* dz, int64_t V, const RowGradient<T>& r) {
+  if (r.dentropy == 0) {
+    const T share = r.inverse_sum * r.dlogprob;
+    for (int64_t v = 0; v < V; ++v) dz[v] = share * w[v];
   } else {
     for (int64_t v = 0; v < V; ++v) {
-      const T l = z[v] - d.log_norm;
-      const T p = z[v] < d.cutoff ? T(0) : math::exp(l);
-      const T g = p * (dlogprob + dentropy * (l + d.entropy));
-      dz[v] = scale * (p == 0 ? T(0) : g);  // p = 0 with l = -inf: nothing, not NaN
+      const T p = r.inverse_sum * w[v], g = p * (r.dlogprob + r.dentropy * (math::log(p) + r.entropy));
+      dz[v] = p < std::numeric_limits<T>::min() ? T(0) : g;  // 0 log 0 = 0
     }
   }
 }
-A2S_CLONES void gradient(const float* z, float* dz, int64_t V, const SamplingRule& rule, Distribution<float> d, float dl, float de) {
-  row_gradient(z, dz, V, rule, d, dl, de);
-}
-void gradient(const double* z, double* dz, int64_t V, const SamplingRule& rule, Distribution<double> d, double dl, double de) {
-  row_gradient(z, dz, V, rule, d, dl, de);
-}
+A2S_CLONES void gradient(const float* w, float* dz, int64_t V, const RowGradient<float>& r) { row_gradient(w, dz, V, r); }
+void gradient(const double* w, double* dz, int64_t V, const RowGradient<double>& r) { row_gradient(w, dz, V, r); }
 
 /** What forward and backward share: the rows for which keep(item, frame, codebook) holds for some codebook. */
 template <class T>
@@ -93,8 +92,8 @@ void forward(Call& c) {
   Problem<T> p(c, {.logits = true}, [&](int64_t token) { return target[token] >= 0; });
   const int64_t V = p.head.V;
   T *logprobs = c.out[0].as<T>(), *entropy = c.out[1].as<T>();
-  T *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>(), *scaled = c.saved[2] ? c.saved[2].as<T>() : nullptr;
-  T* weights = c.scratch<T>(kHeadRows / kTileRows * V);
+  T *sum = c.saved[0].as<T>(), *kept = c.saved[1] ? c.saved[1].as<T>() : nullptr;
+  T* weights = kept ? nullptr : c.scratch<T>(kHeadRows / kTileRows * V);
   fill_zero(c.out[0]), fill_zero(c.out[1]);
   p.each(
       [&](int64_t begin, int64_t n, int64_t k, T* z) {
@@ -102,11 +101,10 @@ void forward(Call& c) {
         for (int64_t i = 0; i < n; ++i, z += p.head.ld) {
           const int64_t token = p.list.token(begin + i, k, p.K);
           if (target[token] < 0) continue;
-          T* kept = scaled ? scaled + token * V : z;
-          const Distribution<T> d = distribution_of(z, kept, weights + begin % kHeadRows / kTileRows * V, V, p.rule);
-          const T own = kept[target[token]];
+          const Distribution<T> d = distribution_of(z, z, kept ? kept + token * V : weights + begin % kHeadRows / kTileRows * V, V, p.rule);
+          const T own = z[target[token]];
           logprobs[token] = own < d.cutoff ? -kInf<T> : own - d.log_norm;
-          entropy[token] = d.entropy, lse[token] = d.log_norm, cutoff[token] = d.cutoff;
+          entropy[token] = d.entropy, sum[token] = d.sum;
         }
       },
       [](int64_t, int64_t, int64_t) {});
@@ -116,8 +114,8 @@ template <class T>
 void backward(Call& c) {
   auto wanted = [&](int i) { return c.din[i] ? c.din[i].as<T>() : nullptr; };
   T *dx = wanted(x), *dx_uncond = wanted(x_uncond), *dw = wanted(w), *db = wanted(b);
-  const T *dlogprobs = c.dout[0].as<T>(), *dentropy = c.dout[1].as<T>(), *entropy = c.out[1].as<T>();
-  const T *lse = c.saved[0].as<T>(), *cutoff = c.saved[1].as<T>(), *scaled = c.saved[2].as<T>();
+  const T *dlogprobs = c.dout[0].as<T>(), *dentropy = c.dout[1].as<T>(), *logprobs = c.out[0].as<T>(), *entropy = c.out[1].as<T>();
+  const T *sum = c.saved[0].as<T>(), *weights = c.saved[1].as<T>();
   const int32_t* target = c.in[targets].as<int32_t>();
   // Many rows are without gradient when their samples' groups are invalid.
   auto active = [&](int64_t token) { return target[token] >= 0 && (dlogprobs[token] != 0 || dentropy[token] != 0); };
@@ -138,9 +136,8 @@ void backward(Call& c) {
             std::fill_n(dz, V, T(0));
             continue;
           }
-          const T *z = scaled + token * V, own = z[target[token]];
-          const T dl = own < cutoff[token] || own == -kInf<T> ? T(0) : dlogprobs[token];
-          gradient(z, dz, V, p.rule, {cutoff[token], lse[token], entropy[token], T(0)}, dl, dentropy[token]);
+          const T dl = logprobs[token] == -kInf<T> ? T(0) : dlogprobs[token];
+          gradient(weights + token * V, dz, V, {1 / sum[token], entropy[token], -inverse * dl, -inverse * dentropy[token]});
           dz[target[token]] += inverse * dl;
         }
         if (drows) p.head.row_gradient(tile, n, drows + begin * C, k > 0);
