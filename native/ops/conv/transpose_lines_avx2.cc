@@ -21,7 +21,8 @@ A2S_INLINE void square(float* to, const float* const* from, int64_t i, int64_t r
     b[r + 1] = __builtin_shuffle(a[r], a[r + 1], Index{1, 9, 3, 11, 5, 13, 7, 15});
   }
 #pragma GCC unroll 4
-  for (int r = 0; r < 8; r += (r & 1) ? 3 : 1) {
+  for (int k = 0; k < 4; ++k) {
+    const int r = k / 2 * 4 + k % 2;
     a[r] = __builtin_shuffle(b[r], b[r + 2], Index{0, 1, 8, 9, 4, 5, 12, 13});
     a[r + 2] = __builtin_shuffle(b[r], b[r + 2], Index{2, 3, 10, 11, 6, 7, 14, 15});
   }
