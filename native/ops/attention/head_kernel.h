@@ -150,7 +150,11 @@ A2S_INLINE float row_sum(const float* s, int64_t n) {
   return total(sum);
 }
 
-A2S_INLINE Vec exp_of(Vec x) { return math::exp<Vec, Bits>(x); }
+/** Of what is at most 0, as scores above their largest or their sum are. */
+A2S_INLINE Vec exp_of(Vec x) {
+  const Vec low = Vec{} - 88.f;
+  return math::exp_within<Vec, Bits>(low > x ? low : x);
+}
 
 /** to = exp(s - shift); returns the sum. */
 A2S_INLINE float row_exp(const float* s, int64_t n, float shift, float* to) {
