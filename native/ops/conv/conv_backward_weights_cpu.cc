@@ -1,6 +1,7 @@
 // dw: with the input laid out position by position, channels inside, the gradient of a panel of filters is a product of
 // dy (panel by outputs) with rows of channels, one row an output. Where taps are neighbours their channels are too, and one
 // product serves all taps of a row. Each piece of the outputs keeps its own sum; pieces are added in order.
+#include "core/add.h"
 #include "ops/conv/conv_shape.h"
 #include "ops/conv/transpose_lines.h"
 
@@ -20,20 +21,21 @@ void pack_positions(T* to, const T* from, int64_t channels, int64_t step, int64_
   for (int64_t j = end; j < n; ++j) outside(j);
 }
 
-/** dw += the sums of all pieces, each [group, kh, Og, kw, Cg]. */
+/** dw += the sums of all pieces, each [group, kh, Og, kw, Cg]; a few channels of all taps at a time, which lie together in dw. */
 template <class T>
 void add_pieces(const Context& ctx, const ConvShape& s, const T* partial, int64_t pieces, T* dw) {
+  constexpr int64_t kChannels = 64;
   ctx.pool.ranges(s.O, 1 + 16384 / (s.Cg * s.taps() * pieces), [&](int64_t begin, int64_t end) {
+    T sum[kChannels];
     for (int64_t o = begin; o < end; ++o)
-      for (int64_t i = 0; i < s.kh; ++i)
-        for (int64_t j = 0; j < s.kw; ++j) {
-          const T* from = partial + (((o / s.Og * s.kh + i) * s.Og + o % s.Og) * s.kw + j) * s.Cg;
-          T* to = dw + (o * s.Cg * s.kh + i) * s.kw + j;
-          for (int64_t ch = 0; ch < s.Cg; ++ch) {
-            T sum = from[ch];
-            for (int64_t piece = 1; piece < pieces; ++piece) sum += from[piece * s.weights() + ch];
-            to[ch * s.taps()] += sum;
-          }
+      for (int64_t c = 0; c < s.Cg; c += kChannels)
+        for (int64_t tap = 0, n = std::min(kChannels, s.Cg - c); tap < s.taps(); ++tap) {
+          const int64_t i = tap / s.kw, j = tap % s.kw;
+          const T* from = partial + (((o / s.Og * s.kh + i) * s.Og + o % s.Og) * s.kw + j) * s.Cg + c;
+          std::copy_n(from, n, sum);
+          for (int64_t piece = 1; piece < pieces; ++piece) add_range(sum, from + piece * s.weights(), sum, n);
+          T* to = dw + (o * s.Cg + c) * s.taps() + tap;
+          for (int64_t ch = 0; ch < n; ++ch) to[ch * s.taps()] += sum[ch];
         }
   });
 }
