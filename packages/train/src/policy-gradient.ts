@@ -89,11 +89,16 @@ async function passesOf(
 ): Promise<LearningPass[]> {
   const group = config.groupSize;
   const perPass = Math.max(1, Math.floor(config.samplesPerPass / group));
-  const begins = Array.from({ length: Math.ceil(prompts.length / perPass) }, (_, i) => i * perPass);
+  const drawnFrom = (begin: number) => samples.slice(begin * group, (begin + perPass) * group);
+  const framesFrom = (begin: number) => sum(drawnFrom(begin).map(({ codes }) => codes.frames));
+  // The longest first: passes at the same time, which wait for each other, are alike, and the last ones are short.
+  const begins = Array.from({ length: Math.ceil(prompts.length / perPass) }, (_, i) => i * perPass).sort(
+    (a, b) => framesFrom(b) - framesFrom(a),
+  );
   return Promise.all(
     begins.map(async (begin) => {
       const own = prompts.slice(begin, begin + perPass);
-      const drawn = samples.slice(begin * group, (begin + own.length) * group);
+      const drawn = drawnFrom(begin);
       return {
         samples: drawn,
         batch: await drawnBatch(own, drawn),
