@@ -3,10 +3,15 @@
 // dy with the filters turned round. The gradients of positions that padding added go to the positions that they repeat.
 #include <array>
 
+#include "ops/conv/conv_lines.h"
 #include "ops/conv/conv_shape.h"
+#include "ops/conv/minimal_filter.h"
 
 namespace a2s {
 namespace {
+
+/** For shorter lines it takes longer to prepare filters for fewer products than these save. */
+constexpr int64_t kLongLine = 512;
 
 /** The taps of an axis that reach one phase: first, first + step, … */
 struct Taps {
@@ -115,10 +120,41 @@ void correlate(const Context& ctx, const ConvShape& s, const Panels& panels, con
   });
 }
 
+/** The convolution of dy, with zeros around it, and the filters turned round. */
+template <class T>
+void backward_lines(const Context& ctx, const ConvShape& s, const T* dy, const T* w, T* dx) {
+  ScratchScope scope(ctx.scratch);
+  T* filters = ctx.scratch.alloc<T>(minimal_filters_size(s.C, s.O, s.kw));
+  pack_minimal_filters(ctx, s.C, s.O, s.kw, w, filters, true);
+
+  const bool rim = s.mode != PadMode::zero && s.pad_w + s.pad_right > 0;  // whose gradients are wanted as well
+  const int64_t n = rim ? s.pad_w + s.W + s.pad_right : s.W, reach = (s.kw - 1) * s.dilation_w, wide = n + reach;
+  T *padded = ctx.scratch.alloc<T>(s.B * s.O * wide), *all = rim ? ctx.scratch.alloc<T>(s.B * s.C * n) : dx;
+  ctx.pool.ranges(s.B * s.O, 1 + 16384 / wide, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      copy_line(padded + i * wide, 1, wide, dy + i * s.Wo, (rim ? 0 : s.pad_w) - reach, 1, s.length(i / s.O), PadMode::zero);
+  });
+  conv_lines<T>(ctx, {.B = s.B, .C = s.O, .O = s.C, .n = n, .taps = s.kw, .dilation = s.dilation_w, .filters = filters, .x = padded,
+                      .x_step = wide, .y = all, .y_step = n});
+  if (!rim) return;
+  ctx.pool.ranges(s.B * s.C, 1 + 16384 / n, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T* from = all + i * n;
+      T* to = dx + i * s.W;
+      std::copy_n(from + s.pad_w, s.W, to);
+      auto add = [&](int64_t v) { to[padded_source(v - s.pad_w, s.W, s.mode)] += from[v]; };
+      for (int64_t v = 0; v < s.pad_w; ++v) add(v);
+      for (int64_t v = s.pad_w + s.W; v < n; ++v) add(v);
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
 void conv_backward_data(const Context& ctx, const ConvShape& s, const T* dy, const T* w, T* dx) {
+  if (s.of_lines() && s.W >= kLongLine && minimally_filtered(s.C, s.O, s.kw)) return backward_lines(ctx, s, dy, w, dx);
+
   const int64_t bottom = s.pad_h + s.H, right = s.pad_w + s.W;
   std::array<Region<T>, 5> regions{{{s.pad_h, bottom, s.pad_w, right, dx}}};
   size_t count = 1;

@@ -7,9 +7,6 @@
 namespace a2s {
 namespace {
 
-/** Whether y is of lines, by no stride; x is as well where nothing is padded. */
-bool of_lines(const ConvShape& s) { return s.groups == 1 && s.H == 1 && s.kh == 1 && s.stride_w == 1; }
-
 /** Whether lines of x are read where they lie: not where they compete for few sets of the first-level cache. */
 template <class T>
 bool in_place(const ConvShape& s) {
@@ -36,7 +33,7 @@ void forward_lines(const Context& ctx, const ConvShape& s, const T* x, const T* 
 
 template <class T>
 void conv_forward(const Context& ctx, const ConvShape& s, const T* x, const T* w, const T* bias, const T* residual, T* y) {
-  if (of_lines(s) && (in_place<T>(s) || minimally_filtered(s.O, s.C, s.kw))) return forward_lines(ctx, s, x, w, bias, residual, y);
+  if (s.of_lines() && (in_place<T>(s) || minimally_filtered(s.O, s.C, s.kw))) return forward_lines(ctx, s, x, w, bias, residual, y);
 
   const int64_t R = s.Cg * s.taps(), phases = s.stride_h * s.stride_w;
   T* filters = ctx.scratch.alloc<T>(s.weights());

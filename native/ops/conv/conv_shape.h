@@ -20,6 +20,8 @@ struct ConvShape {
   int64_t length(int64_t b) const { return lengths ? lengths[b] : Wo; }
   int64_t taps() const { return kh * kw; }
   int64_t weights() const { return O * Cg * kh * kw; }
+  /** Whether it is of lines, without groups or steps. */
+  bool of_lines() const { return groups == 1 && H == 1 && kh == 1 && stride_w == 1; }
 };
 
 /** From a prepared call of conv1d or conv2d. */

@@ -57,15 +57,31 @@ bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
 
 int64_t minimal_filters_size(int64_t O, int64_t C, int64_t taps) { return O * starts(C, taps)[kSums]; }
 
+namespace {
+
+/** to[c, j, m] = from[c, m, taps - 1 - j], whose rows c are `step` apart. */
 template <class T>
-void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters) {
+void turn_columns(const T* from, int64_t step, int64_t C, int64_t M, int64_t taps, T* to) {
+  constexpr int64_t kLine = 64 / sizeof(T), kAhead = 4;
+  for (int64_t c = 0; c < C; ++c, from += step) {
+    for (int64_t i = 0; i < M * taps; i += kLine) __builtin_prefetch(from + kAhead * step + i);
+    for (int64_t j = taps - 1; j >= 0; --j)
+      for (int64_t m = 0; m < M; ++m) *to++ = from[m * taps + j];
+  }
+}
+
+}  // namespace
+
+template <class T>
+void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters, bool turned) {
   const Panels panels(O, tap_panel<T>());
   const auto start = starts(C, taps);
   const int64_t R = C * taps;
   ScratchScope scope(ctx.scratch);
   each_task<T>(ctx, panels.count, tap_panel<T>() * R, [&](int64_t panel, T* columns) {
     const int64_t first = panels.begin(panel), M = panels.height(panel);
-    transpose_lines(columns, w + first * R, M, R, R);
+    if (turned) turn_columns(w + first * taps, O * taps, C, M, taps, columns);
+    else transpose_lines(columns, w + first * R, M, R, R);
     const PanelFilters place(panels, panel, start[kSums]);
     auto row = [&](size_t q, int64_t r) {
       const int64_t part = start[q] + r / kDepth * kDepth;
@@ -216,8 +232,8 @@ void minimal_filter_lines(const Context& ctx, const LineConv<T>& p) {
   MinimalFilter<T>(ctx, p).run();
 }
 
-template void pack_minimal_filters(const Context&, int64_t, int64_t, int64_t, const float*, float*);
-template void pack_minimal_filters(const Context&, int64_t, int64_t, int64_t, const double*, double*);
+template void pack_minimal_filters(const Context&, int64_t, int64_t, int64_t, const float*, float*, bool);
+template void pack_minimal_filters(const Context&, int64_t, int64_t, int64_t, const double*, double*, bool);
 template void minimal_filter_lines(const Context&, const LineConv<float>&);
 template void minimal_filter_lines(const Context&, const LineConv<double>&);
 

@@ -11,8 +11,9 @@ bool minimally_filtered(int64_t O, int64_t C, int64_t taps);
 
 /** Elements of filters w [O, C, taps] as minimal_filter_lines takes them. */
 int64_t minimal_filters_size(int64_t O, int64_t C, int64_t taps);
+/** `turned`: from w [C, O, taps], whose last tap becomes the first. */
 template <class T>
-void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters);
+void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters, bool turned = false);
 
 /** conv_lines with such filters. */
 template <class T>
