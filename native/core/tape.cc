@@ -63,11 +63,11 @@ Var* Tape::view(Var* v, std::initializer_list<int64_t> shape) {
   return make(Var{t, v->slot});
 }
 
-Var* Tape::apply(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs) {
-  return apply_all(op, inputs, attrs)[0];
+Var* Tape::apply(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs, const Var* over) {
+  return apply_all(op, inputs, attrs, over)[0];
 }
 
-std::array<Var*, 4> Tape::apply_all(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs) {
+std::array<Var*, 4> Tape::apply_all(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs, const Var* over) {
   if (cancel && cancel->load(std::memory_order_relaxed)) fail(ErrorCode::Cancelled, std::string(op.name) + ": cancelled");
   Call call(op, ctx_);
   for (auto& [name, value] : attrs) call.set(name, value);
@@ -84,6 +84,7 @@ std::array<Var*, 4> Tape::apply_all(const Op& op, std::initializer_list<Var*> in
     ++i;
   }
   prepare(call);
+  if (over) call.out[0].data = over->value.data;
   wanted = wanted && op.backward != nullptr;
   allocate(call, arena_, wanted);
   run_forward(call);

@@ -66,10 +66,11 @@ class Tape {
   /** Rows [begin, begin + count) of a computed value's first axis, in place; its gradient is that part of v's. */
   Var* rows(Var* v, int64_t begin, int64_t count);
 
-  /** Runs an op and returns its first output; a null input is an absent optional one. */
-  Var* apply(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs = {});
+  /** Runs an op and returns its first output; a null input is an absent optional one. `over`: the input whose memory the output takes, as
+   *  neither backward nor anybody else reads that value again. */
+  Var* apply(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs = {}, const Var* over = nullptr);
   /** The same, all outputs. */
-  std::array<Var*, 4> apply_all(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs = {});
+  std::array<Var*, 4> apply_all(const Op& op, std::initializer_list<Var*> inputs, AttrList attrs = {}, const Var* over = nullptr);
 
   /** Back-propagates from `root` (any shape); `seed` is d loss / d root, ones when it has no data. */
   void backward(Var* root, Tensor seed = {});

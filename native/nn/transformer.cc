@@ -86,8 +86,8 @@ Var* Transformer::self_attend(Tape& tape, int64_t index, Var* x, const StackInpu
                        {"dropout", dropout(in)},
                        {"seed", double(in.seed)},
                        {"layer", double(config_.site + site + kSelfProbs)}});
-  y = tape.apply(linear, {pack(tape, y, in), tape.param(*l.o)});
-  return tape.apply(add, {x, drop(tape, y, in, site + kSelfOut)});
+  y = drop(tape, tape.apply(linear, {pack(tape, y, in), tape.param(*l.o)}), in, site + kSelfOut);
+  return tape.apply(add, {x, y}, {}, y);
 }
 
 Var* Transformer::cross_attend(Tape& tape, int64_t index, Var* x, const StackInput& in, LayerTrace& trace) const {
@@ -114,8 +114,8 @@ Var* Transformer::cross_attend(Tape& tape, int64_t index, Var* x, const StackInp
                        {"dropout", dropout(in)},
                        {"seed", double(in.seed)},
                        {"layer", double(config_.site + site + kCrossProbs)}});
-  y = tape.apply(linear, {pack(tape, y, in), tape.param(*l.cross_o)});
-  return tape.apply(add, {x, drop(tape, y, in, site + kCrossOut)});
+  y = drop(tape, tape.apply(linear, {pack(tape, y, in), tape.param(*l.cross_o)}), in, site + kCrossOut);
+  return tape.apply(add, {x, y}, {}, y);
 }
 
 Var* Transformer::feed_forward(Tape& tape, int64_t index, Var* x, const StackInput& in, LayerTrace& trace) const {
@@ -126,8 +126,8 @@ Var* Transformer::feed_forward(Tape& tape, int64_t index, Var* x, const StackInp
   Var* h = tape.apply(conv1d_btc, {trace.ff_in, tape.param(*l.proj)}, {{"causal", causal}, {"act", 1}});
   if (spreads && config_.mask == MaskConvention::strict && !config_.causal) h = tape.apply(mask_rows, {h, in.lengths});
   trace.ff_hidden = h;
-  Var* y = tape.apply(conv1d_btc, {h, tape.param(*l.out)}, {{"causal", causal}});
-  x = tape.apply(add, {x, drop(tape, y, in, index * kSitesPerLayer + kFeedForward)});
+  Var* y = drop(tape, tape.apply(conv1d_btc, {h, tape.param(*l.out)}, {{"causal", causal}}), in, index * kSitesPerLayer + kFeedForward);
+  x = tape.apply(add, {x, y}, {}, y);
   return spreads ? tape.apply(mask_rows, {x, in.lengths}) : x;
 }
 
