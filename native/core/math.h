@@ -60,8 +60,12 @@ A2S_INLINE F exp(F x) {
 }
 A2S_INLINE double exp(double x) { return std::exp(x); }
 
-/** e^x for -88 <= x <= 0, in f32 0 below -87.7; NaN stays NaN. */
-A2S_INLINE float exp_down(float x) { return exp_within(x); }
+/** e^x of what is at most 0, but for rounding; in f32 0 below -87.7. NaN stays NaN. Cheaper than exp(). */
+template <class F = float, class U = uint32_t>
+A2S_INLINE F exp_down(F x) {
+  const F low = F{} - 88.f;
+  return exp_within<F, U>(low > x ? low : x);
+}
 A2S_INLINE double exp_down(double x) { return std::exp(x); }
 
 /** e^x, but finite and never 0. */

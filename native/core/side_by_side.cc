@@ -30,7 +30,7 @@ void side_by_side(const Context& ctx, Arena& arena, Params& params, int64_t coun
   auto run = [&](const Context& own, Arena& memory) {
     for (int64_t i; (i = begun++) < count;) {
       ScratchScope scope(memory);
-      PassTurns pass(turns, i, params.list().size());
+      PassTurns pass(turns, i);
       try {
         one({own, memory, &pass}, i);
         pass.finish();

@@ -1,6 +1,6 @@
 // Passes that run at the same time add to the gradient of a parameter one after another: the sums have the bits that the passes give
-// one by one, and no pass needs gradients of its own. The parameter that one pass is adding to, the next waits for; it stays one
-// operator behind from then on, and waits no more.
+// one by one, and no pass needs gradients of its own. The parameter that one pass is adding to, the next waits for; it stays an
+// operator behind from then on, and hardly waits again.
 #pragma once
 #include <atomic>
 #include <exception>
@@ -16,6 +16,8 @@ namespace a2s {
 class Turns {
  public:
   Turns(Pool& pool, const Params& params) : pool_(pool), done_(params.list().size()) {}
+
+  size_t params() const { return done_.size(); }
 
   /** Waits until the passes before this one are done with the parameter. Rethrows what one of them has failed with. */
   void wait(size_t param, int64_t pass) {
@@ -40,7 +42,7 @@ class Turns {
 /** The turns of one pass. */
 class PassTurns {
  public:
-  PassTurns(Turns& turns, int64_t pass, size_t params) : turns_(turns), pass_(pass), left_(params) {}
+  PassTurns(Turns& turns, int64_t pass) : turns_(turns), pass_(pass), left_(turns.params()) {}
 
   /** It will add to the parameter, once more. */
   void expect(const Param& p) { ++left_[p.index]; }

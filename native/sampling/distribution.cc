@@ -15,12 +15,6 @@ namespace {
 template <class T>
 constexpr T kInf = std::numeric_limits<T>::infinity();
 
-/** math::exp_down is 0 there. */
-template <class T>
-constexpr T kWeightless = -1000;
-template <>
-constexpr float kWeightless<float> = -88;
-
 /** Least and greatest of the elements above -inf. */
 template <class T>
 struct Range {
@@ -126,12 +120,11 @@ A2S_INLINE Distribution<T> describe_all(const T* z, T* w, int64_t V, T top) {
   T sum = 0, moment = 0;
 #pragma omp simd reduction(+ : sum, moment)
   for (int64_t i = 0; i < V; ++i) {
-    // NaN where z is, or without a finite top, and then in the sums. The limit, whose weight is 0, keeps 0 * inf out.
-    const T d = z[i] - top, limited = kWeightless<T> > d ? kWeightless<T> : d;
-    const T e = math::exp_down(limited);
+    // NaN where z is, or without a finite top, and then in the sums.
+    const T d = z[i] - top, e = math::exp_down(d);
     w[i] = e;
     sum += e;
-    moment += e * limited;
+    moment += e > 0 ? e * d : T(0);  // 0 * inf is nothing
   }
   const T log_sum = std::log(sum);
   return {std::numeric_limits<T>::lowest(), top + log_sum, log_sum - moment / sum, top, sum};

@@ -150,11 +150,8 @@ A2S_INLINE float row_sum(const float* s, int64_t n) {
   return total(sum);
 }
 
-/** Of what is at most 0, as scores above their largest or their sum are. */
-A2S_INLINE Vec exp_of(Vec x) {
-  const Vec low = Vec{} - 88.f;
-  return math::exp_within<Vec, Bits>(low > x ? low : x);
-}
+/** Scores less their largest, or less the logarithm of their sum, are at most 0. */
+A2S_INLINE Vec exp_of(Vec x) { return math::exp_down<Vec, Bits>(x); }
 
 /** to = exp(s - shift); returns the sum. */
 A2S_INLINE float row_exp(const float* s, int64_t n, float shift, float* to) {
