@@ -129,11 +129,8 @@ void backward_lines(const Context& ctx, const ConvShape& s, const T* dy, const T
 
   const bool rim = s.mode != PadMode::zero && s.pad_w + s.pad_right > 0;  // whose gradients are wanted as well
   const int64_t n = rim ? s.pad_w + s.W + s.pad_right : s.W, reach = (s.kw - 1) * s.dilation_w, wide = n + reach;
-  T *padded = ctx.scratch.alloc<T>(s.B * s.O * wide), *all = rim ? ctx.scratch.alloc<T>(s.B * s.C * n) : dx;
-  ctx.pool.ranges(s.B * s.O, 1 + 16384 / wide, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      copy_line(padded + i * wide, 1, wide, dy + i * s.Wo, (rim ? 0 : s.pad_w) - reach, 1, s.length(i / s.O), PadMode::zero);
-  });
+  const T* padded = padded_lines(ctx, dy, s.B * s.O, s.Wo, (rim ? 0 : s.pad_w) - reach, wide, PadMode::zero, [&](int64_t i) { return s.length(i / s.O); });
+  T* all = rim ? ctx.scratch.alloc<T>(s.B * s.C * n) : dx;
   conv_lines<T>(ctx, {.B = s.B, .C = s.O, .O = s.C, .n = n, .taps = s.kw, .dilation = s.dilation_w, .filters = filters, .x = padded,
                       .x_step = wide, .y = all, .y_step = n});
   if (!rim) return;

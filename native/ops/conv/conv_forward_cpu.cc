@@ -18,13 +18,7 @@ void forward_lines(const Context& ctx, const ConvShape& s, const T* x, const T* 
   T* filters = ctx.scratch.alloc<T>(filters_size(s.O, s.C, s.kw));
   pack_filters(ctx, s.O, s.C, s.kw, w, filters);
   const int64_t wide = s.pad_w + s.W + s.pad_right;
-  if (wide > s.W) {
-    T* padded = ctx.scratch.alloc<T>(s.B * s.C * wide);
-    ctx.pool.ranges(s.B * s.C, 1 + 16384 / wide, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) copy_line(padded + i * wide, 1, wide, x + i * s.W, -s.pad_w, 1, s.W, s.mode);
-    });
-    x = padded;
-  }
+  if (wide > s.W) x = padded_lines(ctx, x, s.B * s.C, s.W, -s.pad_w, wide, s.mode, [&](int64_t) { return s.W; });
   conv_lines<T>(ctx, {.B = s.B, .C = s.C, .O = s.O, .n = s.Wo, .taps = s.kw, .dilation = s.dilation_w, .filters = filters, .bias = bias,
                       .x = x, .x_step = wide, .y = y, .y_step = s.Wo, .residual = residual, .lengths = s.lengths});
 }

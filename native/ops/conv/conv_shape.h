@@ -86,6 +86,16 @@ inline int64_t panel_parts(int64_t panels, int64_t tasks, double flops) {
   return std::clamp<int64_t>(std::min(16 / std::max<int64_t>(tasks, 1), useful / std::max<int64_t>(tasks, 1)), 1, panels);
 }
 
+/** `count` lines, of which line i has size(i) and begins at from + i * step, padded: positions start, start + 1, … of each, `wide` of them. */
+template <class T, class F>
+T* padded_lines(const Context& ctx, const T* from, int64_t count, int64_t step, int64_t start, int64_t wide, PadMode mode, F&& size) {
+  T* to = ctx.scratch.alloc<T>(count * wide);
+  ctx.pool.ranges(count, 1 + 16384 / wide, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) copy_line(to + i * wide, 1, wide, from + i * step, start, 1, size(i), mode);
+  });
+  return to;
+}
+
 /** Planes a whole number of cache lines apart, an odd one, so that equal positions of many rows do not share a cache set. */
 template <class T>
 int64_t plane_stride(int64_t elements) {

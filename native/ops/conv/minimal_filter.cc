@@ -48,6 +48,14 @@ class PanelFilters {
   int64_t begin_, before_, outputs_;
 };
 
+/** to[c, j, m] = from[c, m, taps - 1 - j], whose rows c are `step` apart. */
+template <class T>
+void turn_columns(const T* from, int64_t step, int64_t C, int64_t M, int64_t taps, T* to) {
+  for (int64_t c = 0; c < C; ++c, from += step)
+    for (int64_t j = taps - 1; j >= 0; --j)
+      for (int64_t m = 0; m < M; ++m) *to++ = from[m * taps + j];
+}
+
 }  // namespace
 
 bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
@@ -56,21 +64,6 @@ bool minimally_filtered(int64_t O, int64_t C, int64_t taps) {
 }
 
 int64_t minimal_filters_size(int64_t O, int64_t C, int64_t taps) { return O * starts(C, taps)[kSums]; }
-
-namespace {
-
-/** to[c, j, m] = from[c, m, taps - 1 - j], whose rows c are `step` apart. */
-template <class T>
-void turn_columns(const T* from, int64_t step, int64_t C, int64_t M, int64_t taps, T* to) {
-  constexpr int64_t kLine = 64 / sizeof(T), kAhead = 4;
-  for (int64_t c = 0; c < C; ++c, from += step) {
-    for (int64_t i = 0; i < M * taps; i += kLine) __builtin_prefetch(from + kAhead * step + i);
-    for (int64_t j = taps - 1; j >= 0; --j)
-      for (int64_t m = 0; m < M; ++m) *to++ = from[m * taps + j];
-  }
-}
-
-}  // namespace
 
 template <class T>
 void pack_minimal_filters(const Context& ctx, int64_t O, int64_t C, int64_t taps, const T* w, T* filters, bool turned) {
