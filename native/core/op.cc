@@ -33,7 +33,7 @@ struct Term {
   }
 };
 
-bool is_float(DType t) { return t != DType::i32; }
+bool is_float(DType t) { return t == DType::f32 || t == DType::f64; }
 
 }  // namespace
 
@@ -158,8 +158,9 @@ void prepare(Call& c) {
       if (!a.optional) fail_shape(quoted(op.name, a.name) + ": expected a tensor [" + a.axes + "], got none");
       continue;
     }
+    const bool halves = a.kind == Kind::kept && t.dtype == DType::bf16 && dtype == DType::f32;
     DType want = a.kind == Kind::ints ? DType::i32 : dtype;
-    if (t.dtype != want || (a.kind != Kind::ints && !is_float(t.dtype)))
+    if (!halves && (t.dtype != want || (a.kind != Kind::ints && !is_float(t.dtype))))
       fail_shape(quoted(op.name, a.name) + ": expected dtype " +
                  (a.kind == Kind::ints ? "i32" : is_float(dtype) ? name_of(dtype) : "f32 or f64") + ", got " +
                  name_of(t.dtype));

@@ -28,7 +28,7 @@ struct Context {
   Arena& scratch;
   /** Null on the CPU. Else the call runs on this device: scratch and every tensor of it are in its memory. */
   Device* device = nullptr;
-  /** Matrix products of f32 round their operands to bf16; sums stay f32. */
+  /** Matrix products of f32 round their operands to bf16, attention of a sequence to itself its keys and values; sums stay f32. */
   bool bf16 = false;
   /** Where the passes of one call, during which weights do not change, share what they make of them; or null. */
   Once* once = nullptr;
@@ -40,6 +40,7 @@ enum class Kind : uint8_t {
   data,   // differentiable, gradient assigned
   param,  // differentiable, gradient accumulated
   fixed,  // floating point, no gradient
+  kept,   // the same, or bf16 in a call of f32
   ints,   // int32
 };
 
@@ -67,6 +68,7 @@ struct Attr {
 inline Arg data(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::data}; }
 inline Arg param(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::param}; }
 inline Arg fixed(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::fixed}; }
+inline Arg kept(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::kept}; }
 inline Arg ints(const char* n, const char* axes, const char* doc) { return {n, axes, doc, Kind::ints}; }
 inline Arg maybe(Arg a) { return a.optional = true, a; }
 inline Attr integer(const char* n, double fallback, double low, double high, const char* doc) {

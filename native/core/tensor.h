@@ -8,14 +8,18 @@
 #include <string>
 
 #include "core/arena.h"
+#include "core/bf16.h"
 #include "core/error.h"
 
 namespace a2s {
 
-enum class DType : uint8_t { f32, f64, i32 };
+enum class DType : uint8_t { f32, f64, i32, bf16 };
 
-inline size_t size_of(DType t) { return t == DType::f64 ? 8 : 4; }
-inline const char* name_of(DType t) { return t == DType::f32 ? "f32" : t == DType::f64 ? "f64" : "i32"; }
+inline size_t size_of(DType t) { return t == DType::f64 ? 8 : t == DType::bf16 ? 2 : 4; }
+inline const char* name_of(DType t) {
+  constexpr const char* names[]{"f32", "f64", "i32", "bf16"};
+  return names[static_cast<int>(t)];
+}
 
 template <class T>
 constexpr DType dtype_of();
@@ -25,6 +29,8 @@ template <>
 constexpr DType dtype_of<double>() { return DType::f64; }
 template <>
 constexpr DType dtype_of<int32_t>() { return DType::i32; }
+template <>
+constexpr DType dtype_of<Bf16>() { return DType::bf16; }
 
 constexpr int kMaxRank = 6;
 

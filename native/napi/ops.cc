@@ -142,7 +142,7 @@ NamedTensors run_gradients(const Request& request, Workspace& w) {
 Napi::Value deliver(Napi::Env env, NamedTensors& tensors) { return make_tensor_values(env, tensors); }
 
 const char* name_of(Kind kind) {
-  return kind == Kind::data ? "data" : kind == Kind::param ? "param" : kind == Kind::fixed ? "fixed" : "ints";
+  return kind == Kind::data ? "data" : kind == Kind::param ? "param" : kind == Kind::ints ? "ints" : "fixed";
 }
 const char* name_of(AttrType type) {
   return type == AttrType::integer ? "integer" : type == AttrType::real ? "real" : type == AttrType::boolean ? "boolean" : "choice";

@@ -28,9 +28,17 @@ void each_place(const Tensor& kept, int64_t row, int64_t t, F&& place) {
   for (int64_t h = 0; h < H; ++h, to += steps * width) place(to, width);
 }
 
-/** Keys or values x of step t, all heads, to their places. */
+A2S_CLONES void round_all(const float* x, int64_t n, Bf16* to) {
+  for (int64_t i = 0; i < n; ++i) to[i] = to_bf16(x[i]);
+}
+
+/** Keys or values x of step t, all heads, to their places; rounded where they are kept in bf16. */
 void keep(const Tensor& kept, int64_t row, int64_t t, const char* x) {
-  each_place(kept, row, t, [&](char* to, int64_t bytes) { std::memcpy(to, x, static_cast<size_t>(bytes)), x += bytes; });
+  each_place(kept, row, t, [&](char* to, int64_t bytes) {
+    const int64_t D = kept.dims[3];
+    if (kept.dtype == DType::bf16) round_all((const float*)x, D, (Bf16*)to), x += D * sizeof(float);
+    else std::memcpy(to, x, static_cast<size_t>(bytes)), x += bytes;
+  });
 }
 
 /** Fetches those places before keep() writes to them. */
@@ -63,7 +71,7 @@ void fill_window(T* window, const T* x, int64_t length, int64_t channels, int64_
 
 DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Context ctx, Arena& arena, int64_t rows, int64_t steps, int64_t prefixes,
                          int64_t prefix_steps)
-    : stack_(stack), dtype_(dtype), rows_(rows), steps_(steps), prefixes_(prefixes) {
+    : stack_(stack), dtype_(dtype), kept_(ctx.bf16 ? DType::bf16 : dtype), rows_(rows), steps_(steps), prefixes_(prefixes) {
   if (!stack.config().causal) fail_config("decode_cache: stack: expected a causal transformer, got a non-causal one");
   stack.check_length(prefix_steps + steps);
   for (int64_t i = 0; i < stack.config().layers; ++i) layers_.push_back(make_layer(stack.layer(i), ctx, arena, prefix_steps));
@@ -75,7 +83,7 @@ DecodeCache::DecodeCache(const Transformer& stack, DType dtype, Context ctx, Are
 DecodeCache::Kept DecodeCache::room(Arena& arena, int64_t rows, int64_t steps) const {
   const TransformerConfig& c = stack_.config();
   Kept kept;
-  for (Tensor* t : {&kept.k, &kept.v}) *t = new_tensor(arena, dtype_, {rows, c.heads, steps, c.d_model / c.heads});
+  for (Tensor* t : {&kept.k, &kept.v}) *t = new_tensor(arena, kept_, {rows, c.heads, steps, c.d_model / c.heads});
   if (c.kernel > 1) {
     kept.in = new_tensor(arena, dtype_, {rows, c.d_model, c.kernel});
     kept.hidden = new_tensor(arena, dtype_, {rows, c.d_ffn, c.kernel});
@@ -133,7 +141,7 @@ void DecodeCache::begin(int64_t row, int64_t prefix) {
 
 void DecodeCache::copy(int64_t from, int64_t to) {
   const int64_t heads = stack_.config().heads;
-  const size_t filled = static_cast<size_t>(used(from) * stack_.config().d_model / heads) * size_of(dtype_);
+  const size_t filled = static_cast<size_t>(used(from) * stack_.config().d_model / heads) * size_of(kept_);
   for (Layer& l : layers_) {
     for (const Tensor& kept : {l.own.k, l.own.v}) {
       const size_t head = kept.bytes() / static_cast<size_t>(rows_ * heads);

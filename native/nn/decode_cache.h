@@ -44,7 +44,7 @@ class DecodeCache {
  private:
   /** What a layer keeps of some sequences. */
   struct Kept {
-    Tensor k, v;        // [rows, heads, steps, C / heads]: what a head reads lies together
+    Tensor k, v;        // [rows, heads, steps, C / heads]: what a head reads lies together; bf16 where products are
     Tensor in, hidden;  // [rows, C, kernel], [rows, F, kernel]; unused when the kernel is 1
   };
   struct Layer {
@@ -61,7 +61,7 @@ class DecodeCache {
   Var* windowed(Tape& tape, const Tensor& window, Var* x);
 
   const Transformer& stack_;
-  DType dtype_;
+  DType dtype_, kept_;  // kept_: of keys and values
   int64_t rows_, steps_, prefixes_;
   std::vector<Layer> layers_;
   Tensor used_, prefix_of_;  // ints [rows]

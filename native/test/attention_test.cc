@@ -170,6 +170,45 @@ TEST(attention_of_a_shared_prefix_is_that_of_copies_of_it) {
     }
 }
 
+TEST(attention_in_bf16_is_that_of_rounded_keys_and_values) {
+  constexpr int64_t B = 2, T = 75, H = 2, D = 24, E = H * D;
+  Arena arena;
+  Tensor qkv = random(arena, DType::f32, {B, T, 3 * E}, 1), kept = random(arena, DType::f32, {B, T, 3 * E}, 1), dy = random(arena, DType::f32, {B, T, E}, 2);
+  for (int64_t i = 0; i < kept.size(); ++i)
+    if (i % (3 * E) >= E) kept.as<float>()[i] = widened(to_bf16(kept.as<float>()[i]));
+  Context ctx = test_context();
+  ctx.bf16 = true;
+  SelfAttention a(arena, qkv, {}, H, true, ctx), b(arena, kept, {}, H, true);
+  Tensor ya = a.forward(), yb = b.forward(), da = a.backward(arena, dy), db = b.backward(arena, dy);
+  CHECK(!std::memcmp(ya.data, yb.data, ya.bytes()));
+  CHECK(!std::memcmp(da.data, db.data, da.bytes()));
+}
+
+TEST(attention_to_a_cache_in_bf16_is_that_to_the_numbers_it_holds) {
+  constexpr int64_t R = 3, S = 2, H = 2, Tp = 37, Tmax = 53;
+  for (int64_t D : {6, 16, 24, 32, 64, 128}) {
+    Arena arena;
+    Call in_f32(decode_attention, test_context()), in_bf16(decode_attention, test_context()), reference(decode_attention, test_context());
+    auto random_of = [&](std::initializer_list<int64_t> shape, int input) {
+      Tensor x = random(arena, DType::f32, shape, static_cast<uint64_t>(input)), wide = new_tensor(arena, DType::f64, shape), halves = new_tensor(arena, DType::bf16, shape);
+      for (int64_t i = 0; i < x.size(); ++i) {
+        if (input) halves.as<Bf16>()[i] = to_bf16(x.as<float>()[i]), x.as<float>()[i] = widened(halves.as<Bf16>()[i]);
+        wide.as<double>()[i] = x.as<float>()[i];
+      }
+      in_f32.in[input] = x, reference.in[input] = wide, in_bf16.in[input] = input ? halves : x;
+    };
+    random_of({R, H, D}, 0), random_of({R, H, Tmax, D}, 1), random_of({R, H, Tmax, D}, 2), random_of({S, H, Tp, D}, 4), random_of({S, H, Tp, D}, 5);
+    for (Call* c : {&in_f32, &in_bf16, &reference}) {
+      c->in[3] = ints(arena, {53, 0, 17}), c->in[6] = ints(arena, {37, 1}), c->in[7] = ints(arena, {0, 1, 0});
+      apply(*c, arena);
+    }
+    CHECK(relative_error(in_f32.out[0], reference.out[0]) < 2e-6);
+    CHECK(relative_error(in_bf16.out[0], reference.out[0]) < 2e-6);
+    in_bf16.in[2] = in_f32.in[2];
+    CHECK_THROWS(prepare(in_bf16), "decode_attention: v: expected dtype bf16 as k, got f32");
+  }
+}
+
 TEST(attention_of_long_rows_with_large_scores_is_stable) {
   // Scores up to about +-300: far beyond what exp can take without the row's maximum.
   constexpr int64_t T = 1500, E = 16;
@@ -214,6 +253,18 @@ TEST(attention_kernels_of_all_instruction_sets_agree) {
     pass(kernels.backward, h, backward_scratch(h));
     return out;
   };
+  auto decode = [&](const Kernels& kernels, int64_t width, int64_t before) {
+    Tensor y = random(arena, DType::f32, {width}, 7, 0), scores = new_tensor(arena, DType::f32, {112});
+    DecodeHead<float> h{width, q.as<float>(), {k.as<float>(), v.as<float>(), before}, {dy.as<float>(), k.as<float>(), 18}, k.as<float>(), scores.as<float>(), y.as<float>()};
+    kernels.decode(h);
+    return y;
+  };
+  for (int64_t width : {16, 20, 32, 64, 128})
+    for (int64_t before : {0, 1, 14}) {
+      Tensor base = decode(kBaseline, width, before);
+      if (cpu_isa() >= Isa::avx2) CHECK(relative_error(decode(kAvx2, width, before), base) < 2e-6);
+      if (cpu_isa() >= Isa::avx512) CHECK(relative_error(decode(kAvx512, width, before), base) < 2e-6);
+    }
   for (int64_t keys : {1, 32, 97})
     for (bool causal : {false, true})
       for (bool strict : {false, true}) {

@@ -65,7 +65,7 @@ Problem<T> self_problem(const Call& c) {
   Problem<T> p{c, c.in[0].dim(0), c.integer("heads"), T_, T_, E, 0, 1, qkv, qkv + E, qkv + 2 * E, 3 * E, 3 * E, c.in[1], {}, {}, {}};
   if (c.integer("mask") == kOuter) p.kv_lengths = c.in[1];
   set_common(p);
-  p.common.causal = c.flag("causal");
+  p.common.causal = c.flag("causal"), p.common.bf16 = c.ctx.bf16;
   p.common.dropout = dropout_of(c);
   return p;
 }

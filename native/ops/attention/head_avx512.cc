@@ -1,5 +1,6 @@
+#include "ops/attention/decode_kernel.h"
 #include "ops/attention/head_kernel.h"
 
 namespace a2s::attention {
-const Kernels kAvx512{forward, backward};
+const Kernels kAvx512{forward, backward, decode<float>, decode<Bf16>};
 }

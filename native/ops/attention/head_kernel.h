@@ -2,17 +2,11 @@
 // scratch, [kBlock, keys]: sequences are short enough for that, and it makes every softmax one exact pass. All products
 // are one register tile with strides, so P, its transpose and the packed keys are read in place. Over 300 lines because
 // both passes share the tile, the packing and the arithmetic of a row.
-//
-// Everything here is in an unnamed namespace: a copy shared between translation units would run AVX-512 on a CPU
-// without it.
 #pragma once
 #include <cfloat>
-#include <cmath>
-#include <cstring>
 
-#include "core/math.h"
-#include "core/simd.h"
 #include "ops/attention/head.h"
+#include "ops/attention/vectors.h"
 #include "ops/elementwise/transpose4.h"
 
 namespace a2s::attention {
@@ -23,20 +17,7 @@ constexpr int64_t kPanel = 32;  // widest panel of packed keys
 namespace {
 
 // Two vectors wide and kRows high: kRows * 2 + 3 registers.
-#if defined(__AVX512F__)
-constexpr int kBytes = 64, kRows = 8;
-#elif defined(__AVX2__)
-constexpr int kBytes = 32, kRows = 6;
-#else
-constexpr int kBytes = 16, kRows = 4;
-#endif
-constexpr int kLanes = kBytes / 4, kColumns = 2 * kLanes;
-typedef float Vec __attribute__((vector_size(kBytes), aligned(4), may_alias));
-typedef uint32_t Bits __attribute__((vector_size(kBytes)));
-
-A2S_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-A2S_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-A2S_INLINE int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+constexpr int kRows = kLanes == 16 ? 8 : kLanes == 8 ? 6 : 4, kColumns = 2 * kLanes;
 
 /** An operand in memory: element (i, j) at p + i * row + j * col. */
 struct Strided {
@@ -106,27 +87,12 @@ void pack_transposed(const float* x, int64_t stride, int64_t rows, int64_t width
     }
 }
 
-// ---- rows of scores; n is whole vectors, what lies beyond the keys is -inf -----------------------------------------
-
-template <int kCount>
-struct Lanes {
-  typedef float type __attribute__((vector_size(kCount * 4), aligned(4), may_alias));
-};
-
-/** All lanes joined, halves first. */
-template <int kCount, class Join>
-A2S_INLINE float reduce(const typename Lanes<kCount>::type& x, Join join) {
-  if constexpr (kCount == 2) {
-    return join(x[0], x[1]);
-  } else {
-    typename Lanes<kCount / 2>::type half[2];
-    std::memcpy(half, &x, sizeof half);
-    return reduce<kCount / 2>(join(half[0], half[1]), join);
-  }
+/** Keys or values as a cache in bf16 would keep them. */
+void round_all(float* x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] = widened(to_bf16(x[i]));
 }
 
-A2S_INLINE Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
-A2S_INLINE void store(float* p, Vec x) { *reinterpret_cast<Vec*>(p) = x; }
+// ---- rows of scores; n is whole vectors, what lies beyond the keys is -inf -----------------------------------------
 
 /** The largest of each of kCount rows, side by side: a row alone is short enough to be waiting for itself. */
 template <int kCount>
@@ -140,27 +106,9 @@ A2S_INLINE void rows_max(const float* s, int64_t ld, int64_t n, float* to) {
   for (int i = 0; i < kCount; ++i) to[i] = reduce<kLanes>(top[i], larger);
 }
 
-A2S_INLINE float total(Vec x) {
-  return reduce<kLanes>(x, [](auto a, auto b) { return a + b; });
-}
-
 A2S_INLINE float row_sum(const float* s, int64_t n) {
   Vec sum = load(s);
   for (int64_t j = kLanes; j < n; j += kLanes) sum += load(s + j);
-  return total(sum);
-}
-
-/** Scores less their largest, or less the logarithm of their sum, are at most 0. */
-A2S_INLINE Vec exp_of(Vec x) { return math::exp_down<Vec, Bits>(x); }
-
-/** to = exp(s - shift); returns the sum. */
-A2S_INLINE float row_exp(const float* s, int64_t n, float shift, float* to) {
-  Vec sum{};
-  for (int64_t j = 0; j < n; j += kLanes) {
-    const Vec e = exp_of(load(s + j) - shift);
-    store(to + j, e);
-    sum += e;
-  }
   return total(sum);
 }
 
@@ -307,6 +255,8 @@ void forward(const Head<float>& h, float* scratch) {
   float *s = w.take(w.scores), *factor = w.take(w.ld);
   pack_transposed(h.k, h.kv_stride, h.keys, h.width, packed);
   if (h.y) copy_rows(h.v, h.kv_stride, h.keys, h.keys, h.width, 1, values);
+  if (h.bf16) round_all(packed, round_up(h.keys, kColumns) * h.width);
+  if (h.bf16 && h.y) round_all(values, h.keys * w.width);
   for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
     const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows);
     copy_rows(h.q + i0 * h.q_stride, h.q_stride, rows, all, h.width, h.scale, q);
@@ -372,6 +322,10 @@ void backward(const Head<float>& h, float* scratch) {
   pack_transposed(h.k, h.kv_stride, h.keys, h.width, packed_keys);
   pack_transposed(h.v, h.kv_stride, h.keys, h.width, packed_values);
   copy_rows(h.k, h.kv_stride, h.keys, h.keys, h.width, 1, keys);
+  if (h.bf16) {
+    for (float* x : {packed_keys, packed_values}) round_all(x, round_up(h.keys, kColumns) * h.width);
+    round_all(keys, h.keys * w.width);
+  }
   fill(dk, 0, w.rows, 0), fill(dv, 0, w.rows, 0);
   for (int64_t i0 = h.row_begin; i0 < h.row_end; i0 += kBlock) {
     const int64_t rows = least(kBlock, h.row_end - i0), all = round_up(rows, kRows);

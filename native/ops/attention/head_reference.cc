@@ -114,4 +114,13 @@ void head_backward(const Head<double>& h, double* scratch) {
   }
 }
 
+void decode_head(const DecodeHead<double>& h) {
+  const int64_t D = h.width, n = h.prefix.count + h.own.count;
+  for (int64_t j = 0; j < n; ++j) h.p[j] = dot(h.q, h.key(j, D), D) / std::sqrt(static_cast<double>(D));
+  const double lse = log_sum_exp(h.p, n);
+  std::fill_n(h.y, D, 0.0);
+  for (int64_t j = 0; j < n; ++j)
+    for (int64_t d = 0; d < D; ++d) h.y[d] += std::exp(h.p[j] - lse) * h.value(j, D)[d];
+}
+
 }  // namespace a2s::attention

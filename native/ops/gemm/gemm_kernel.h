@@ -4,10 +4,9 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace a2s::gemm_detail {
+#include "core/bf16.h"
 
-/** The upper half of an f32: a bfloat16. */
-using Bf16 = uint16_t;
+namespace a2s::gemm_detail {
 
 /** Length of a block of k. One sum per element and block: changing it changes bits. Long, because C is read and written
  *  once a block; a panel of this length still fits a small second-level cache. */
@@ -146,12 +145,6 @@ struct WideningStep {
     }
   }
 };
-
-/** The nearest bf16 of each f32, ties to even, in the upper half of its bits; the lower half is not cleared. NaN stays NaN. */
-template <class Bits>
-static inline __attribute__((always_inline)) Bits rounded(Bits x) {
-  return (x & 0x7fffffffu) > 0x7f800000u ? x | 0x400000u : x + 0x7fffu + ((x >> 16) & 1u);
-}
 
 template <int kBytes, bool kPairs>
 static void round_row(const float* from, int64_t n, float* out) {
