@@ -81,7 +81,7 @@ struct Buffers {
   T* panel = memory.alloc<T>(kBlock * kMaxColumns<T>);
   T* strip = memory.alloc<T>(kStripRows * kMaxColumns<T>);
 
-  /** What `a` holds: rows [row_begin, row_end) of block k0, of the product with this number. */
+  /** What `a` holds: rows [row_begin, row_end) of block k0, or of all from there where there is room, of the product with this number. */
   struct Packing {
     uint64_t product = 0;
     int64_t row_begin = 0, row_end = 0, k0 = 0;
@@ -314,10 +314,17 @@ Operand<T> Product<T, P>::operand(const Part& part, int64_t k0, int64_t kc) cons
   const bool one_group = !A.group || begin / A.group == (end - 1) / A.group;
   const bool one_set = A.ld * int64_t{sizeof(T)} % 4096 == 0;  // of the first-level cache, for which all rows would compete
   if (std::is_same_v<T, P> && !across && one_group && !one_set) return {A.row(begin) + k0, A.ld};
+  // All blocks at once where there is room, for the panels that follow.
   Buffers<T>& buffer = buffers<T>();
-  const typename Buffers<T>::Packing wanted{number, begin, end, k0};
-  if (buffer.holds != wanted) pack_rows<T, P>(A, begin, end - begin, k0, kc, buffer.a), buffer.holds = wanted;
-  return {buffer.a, across ? kc : kRowStride, across};
+  const bool whole = ceil_div(K, kBlock) * (end - begin) <= kMaxTaskRows<T>;
+  auto packed = [&](int64_t k) { return buffer.a + (whole ? k / kBlock * (end - begin) * kRowStride : 0); };
+  const int64_t first = whole ? 0 : k0;
+  const typename Buffers<T>::Packing wanted{number, begin, end, first};
+  if (buffer.holds != wanted)
+    for (int64_t k = first; k == first || (whole && k < K); k += kBlock)
+      pack_rows<T, P>(A, begin, end - begin, k, std::min(kBlock, K - k), packed(k));
+  buffer.holds = wanted;
+  return {packed(k0), across ? kc : kRowStride, across};
 }
 
 /** Block k0 of k's share of a part of C. `packed_block` is the part's first panel; where it is null, panels are packed one by one. */
