@@ -18,8 +18,9 @@ void forward(Call& c) {
   int32_t *tokens = c.out[0].as<int32_t>(), *likeliest = c.out[3].as<int32_t>();
   T *logprobs = c.out[1].as<T>(), *entropy = c.out[2].as<T>();
   const double guidance = c.num("guidance"), temperature = c.num("temperature");
-  const SamplingRule rule{temperature > 0 ? temperature : 1, c.integer("top_k"), c.num("top_p"),
-                          c.in[2] ? c.in[2].as<int32_t>() : nullptr};
+  const int32_t* allowed = c.in[2] ? c.in[2].as<int32_t>() : nullptr;
+  const SamplingRule all{.allowed = allowed}, drawn{temperature, c.integer("top_k"), c.num("top_p"), allowed};
+  const SamplingRule& rule = temperature > 0 ? drawn : all;  // the likeliest of all is the likeliest of some
   const Rng rng{static_cast<uint64_t>(c.integer("seed")), static_cast<uint32_t>(Stream::sampling)};
   const uint64_t first = static_cast<uint64_t>(c.integer("position")) * static_cast<uint64_t>(per_sample);
 
