@@ -137,17 +137,14 @@ template <class T>
 constexpr T kGelu1 = T(1.5957691216057308);  // 2u = kGelu1 x + kGelu3 x^3
 template <class T>
 constexpr T kGelu3 = kGelu1<T> * T(0.044715);
-/** gelu(x), and its derivative to `slope`. */
-template <class T>
-A2S_INLINE T gelu(T x, T& slope) {
-  const T e = exp_clamped(-x * (kGelu1<T> + kGelu3<T> * x * x)), y = T(1) / (T(1) + e);
-  slope = y + x * y * (e * y) * (kGelu1<T> + 3 * kGelu3<T> * x * x);
-  return x * y;
-}
 template <class T>
 A2S_INLINE T gelu(T x) {
-  T slope;
-  return gelu(x, slope);
+  return x / (T(1) + exp_clamped(-x * (kGelu1<T> + kGelu3<T> * x * x)));
+}
+template <class T>
+A2S_INLINE T gelu_grad(T x) {
+  const T e = exp_clamped(-x * (kGelu1<T> + kGelu3<T> * x * x)), y = T(1) / (T(1) + e);
+  return y + x * y * (e * y) * (kGelu1<T> + 3 * kGelu3<T> * x * x);
 }
 
 }  // namespace a2s::math

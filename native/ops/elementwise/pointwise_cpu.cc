@@ -15,11 +15,7 @@ A2S_INLINE void gelu_loop(const T* x, T* y, int64_t n) {
 }
 template <class T>
 A2S_INLINE void gelu_grad_loop(const T* x, const T* dy, T* dx, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) {
-    T slope;
-    math::gelu(x[i], slope);
-    dx[i] = slope * dy[i];
-  }
+  for (int64_t i = 0; i < n; ++i) dx[i] = math::gelu_grad(x[i]) * dy[i];
 }
 template <class T>
 A2S_INLINE void tanh_loop(const T* x, T* y, int64_t n) {

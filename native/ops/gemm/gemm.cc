@@ -207,12 +207,16 @@ void pack_portion(Pool& pool, const Matrix<T>& B, int64_t N, const Portion<P>& o
 /** kColumns: n, where it is known, so that a row is a few vectors; or 0. */
 template <int kColumns, class T>
 A2S_INLINE void finish_rows(T* __restrict c, int64_t ldc, int64_t rows, int64_t n, const T* __restrict bias, bool gelu,
-                            T* __restrict slope, const T* __restrict residual) {
+                            T* __restrict pre, const T* __restrict residual) {
   if (kColumns) n = kColumns;
   if (!bias) bias = kZeros<T>;
   for (int64_t i = 0; i < rows; ++i, c += ldc) {
-    if (gelu && slope) {
-      for (int64_t j = 0; j < n; ++j) c[j] = math::gelu(c[j] + bias[j], slope[i * ldc + j]);
+    if (gelu && pre) {
+      T* sum = pre + i * ldc;
+      for (int64_t j = 0; j < n; ++j) {
+        const T x = c[j] + bias[j];
+        sum[j] = x, c[j] = math::gelu(x);
+      }
     } else if (gelu) {
       for (int64_t j = 0; j < n; ++j) c[j] = math::gelu(c[j] + bias[j]);
     } else {
@@ -222,15 +226,15 @@ A2S_INLINE void finish_rows(T* __restrict c, int64_t ldc, int64_t rows, int64_t 
       for (int64_t j = 0; j < n; ++j) c[j] += residual[i * ldc + j];
   }
 }
-A2S_CLONES void finish(float* c, int64_t ldc, int64_t rows, int64_t n, const float* bias, bool gelu, float* slope, const float* residual) {
+A2S_CLONES void finish(float* c, int64_t ldc, int64_t rows, int64_t n, const float* bias, bool gelu, float* pre, const float* residual) {
   switch (n) {
-    case 16: return finish_rows<16>(c, ldc, rows, n, bias, gelu, slope, residual);
-    case 32: return finish_rows<32>(c, ldc, rows, n, bias, gelu, slope, residual);
-    default: return finish_rows<0>(c, ldc, rows, n, bias, gelu, slope, residual);
+    case 16: return finish_rows<16>(c, ldc, rows, n, bias, gelu, pre, residual);
+    case 32: return finish_rows<32>(c, ldc, rows, n, bias, gelu, pre, residual);
+    default: return finish_rows<0>(c, ldc, rows, n, bias, gelu, pre, residual);
   }
 }
-void finish(double* c, int64_t ldc, int64_t rows, int64_t n, const double* bias, bool gelu, double* slope, const double* residual) {
-  finish_rows<0>(c, ldc, rows, n, bias, gelu, slope, residual);
+void finish(double* c, int64_t ldc, int64_t rows, int64_t n, const double* bias, bool gelu, double* pre, const double* residual) {
+  finish_rows<0>(c, ldc, rows, n, bias, gelu, pre, residual);
 }
 
 /** Rows [row_begin, row_end) of C and panels [panel_begin, panel_end) of B. */
@@ -275,9 +279,9 @@ struct Product {
 /** What comes after the sums of c, rows and columns of C that are in the first-level cache. */
 template <class T, class P>
 void Product<T, P>::finish_tile(T* c, int64_t rows, int64_t n) const {
-  const auto& [accumulate, bias, gelu, slope, residual] = epilogue;
+  const auto& [accumulate, bias, gelu, pre, residual] = epilogue;
   if (bias || gelu || residual)
-    finish(c, ldc, rows, n, bias ? bias + (c - C) % ldc : nullptr, gelu, slope ? slope + (c - C) : nullptr, residual ? residual + (c - C) : nullptr);
+    finish(c, ldc, rows, n, bias ? bias + (c - C) % ldc : nullptr, gelu, pre ? pre + (c - C) : nullptr, residual ? residual + (c - C) : nullptr);
 }
 
 /** C[rows, n] (+)= A · one panel, in tiles of nearly equal height, or of whole blocks and a rest; `last`: no block of k follows. */

@@ -35,11 +35,11 @@ struct Epilogue {
   bool accumulate = false;  // add the product to what C holds
   const T* bias = nullptr;  // [N], added to every row
   bool gelu = false;        // C = gelu(sum)
-  T* slope = nullptr;       // [M,N] with C's leading dimension: with gelu: receives its derivative at the sum
+  T* pre = nullptr;         // [M,N] with C's leading dimension: with gelu: receives the sum before it
   const T* residual = nullptr;  // [M,N] with C's leading dimension, added last
 };
 
-/** C[M,N] = A[M,K] · B[K,N]. C must not overlap A, B, `slope` or `residual`; its rows are `ldc` >= N elements apart. */
+/** C[M,N] = A[M,K] · B[K,N]. C must not overlap A, B, `pre` or `residual`; its rows are `ldc` >= N elements apart. */
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<float>& A, const Matrix<float>& B, float* C,
           int64_t ldc, const Epilogue<float>& e = {});
 void gemm(Context ctx, int64_t M, int64_t N, int64_t K, const Matrix<double>& A, const Matrix<double>& B, double* C,

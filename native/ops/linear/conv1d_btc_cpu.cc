@@ -79,7 +79,7 @@ void forward(Call& c) {
   auto taps = [&] { return Matrix<T>{s.k == 1 ? w : repack<T>(c, s, s.k * s.C, false, s.C), s.k * s.C, true}; };
   const Matrix<T> rows = s.k == 1 ? Matrix<T>{c.in[0].as<T>(), s.C} : windows(c, s, c.in[0].as<T>(), s.C, s.left);
   gemm_weight<T>(c.ctx, s.B * s.T, s.O, s.k * s.C, rows, w, Use::forward, taps, c.out[0].as<T>(), s.O,
-                 {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .slope = gelu ? c.saved[0].as<T>() : nullptr});
+                 {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
 }
 
 template <class T>

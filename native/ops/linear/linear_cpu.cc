@@ -11,7 +11,7 @@ void forward(Call& c) {
   const bool gelu = c.integer("act") == static_cast<int>(Activation::gelu);
   const T* w = c.in[1].as<T>();
   gemm_weight<T>(c.ctx, rows, O, C, {c.in[0].as<T>(), C}, w, Use::forward, [&] { return Matrix<T>{w, C, true}; }, c.out[0].as<T>(), O,
-                 {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .slope = gelu ? c.saved[0].as<T>() : nullptr});
+                 {.bias = c.in[2] ? c.in[2].as<T>() : nullptr, .gelu = gelu, .pre = gelu ? c.saved[0].as<T>() : nullptr});
 }
 
 template <class T>
