@@ -18,3 +18,16 @@
 #define A2S_CLONES
 #endif
 #define A2S_INLINE inline __attribute__((always_inline))
+
+namespace a2s {
+
+/** Bytes of a vector of the instruction set that a file is compiled for. */
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+}  // namespace a2s

@@ -12,14 +12,7 @@
 namespace a2s::attention {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kBytes = 32;
-#else
-constexpr int kBytes = 16;
-#endif
-constexpr int kLanes = kBytes / 4;
+constexpr int kBytes = kVectorBytes, kLanes = kBytes / 4;
 typedef float Vec __attribute__((vector_size(kBytes), aligned(4), may_alias));
 typedef uint32_t Bits __attribute__((vector_size(kBytes)));
 

@@ -15,13 +15,7 @@ extern const Factors kBaseline, kAvx2, kAvx512;
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kBytes = 32;
-#else
-constexpr int kBytes = 16;
-#endif
+constexpr int kBytes = kVectorBytes;
 constexpr int kLanes = kBytes / 8;  // one 64-bit lane a Philox call
 constexpr int kBlock = 4 * kLanes;  // words a vector call
 typedef uint64_t Lanes __attribute__((vector_size(kBytes)));
