@@ -23,8 +23,9 @@ export interface GenerateOptions extends CallOptions {
 
 export interface TtsCreateOptions extends CreateOptions {
   /**
-   * Matrix products round their operands to bfloat16 and sum in f32; parameters, and all between products, stay f32. Faster where
-   * the processor has such products (AMX; AVX512-BF16 of AMD), and where a few samples wait for large weights.
+   * Matrix products round their operands to bfloat16 and sum in f32, and attention of a sequence to itself rounds its keys and values,
+   * which generation keeps in half the memory; parameters, and all else, stay f32. Faster where the processor has such products (AMX;
+   * AVX512-BF16 of AMD), and where samples wait for weights, keys and values.
    */
   bf16?: boolean | undefined;
 }
