@@ -75,7 +75,10 @@ void decode_vectors(const DecodeHead<Kept>& h) {
   int64_t j = 0;
   for (; j + kWays <= n; j += kWays)
 #pragma GCC unroll 8
-    for (int w = 0; w < kWays; ++w) fetch(h.next + (j + w - h.prefix.count) * D), add(j + w, sum[w]);
+    for (int w = 0; w < kWays; ++w) {
+      if (const int64_t own = j + w - h.prefix.count; own >= 0) fetch(h.next + own * D);
+      add(j + w, sum[w]);
+    }
   for (int w = 0; j < n; ++j, ++w) add(j, sum[w]);
   for (int i = 0; i < kVectors; ++i) {
     for (int w = 1; w < kWays; ++w) sum[0][i] += sum[w][i];
